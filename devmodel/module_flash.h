@@ -1,0 +1,45 @@
+/*
+ * Modules where the board has them: in flash. Finding, validating and copying as bootloader and
+ * system do. Source: device-os v0.4.4 SPARK_Firmware_Driver/src/flash_mal.c; v0.4.9, v2.2.0 same.
+ */
+#ifndef PHOTON_MODULE_FLASH_H
+#define PHOTON_MODULE_FLASH_H
+
+#include "flash.h"
+#include "module.h"
+
+/* Verification flags of flash_modules entries and copy calls. */
+#define MODULE_VERIFY_CRC         UINT8_C(0x02)
+#define MODULE_VERIFY_DESTINATION UINT8_C(0x04)
+#define MODULE_VERIFY_FUNCTION    UINT8_C(0x08) /* the same bit also asks for the length test */
+
+/* Reads the prefix of the image at `address`; false when it does not lie inside the flash. Says
+ * nothing about validity: erased flash gives a prefix of 0xFF. */
+bool module_flash_info(const struct flash *flash, uint32_t address, struct module_info *info);
+/* CRC of the module at `address` (its body read there, whatever its start says) matches the stored
+ * one. */
+bool module_flash_crc_ok(const struct flash *flash, uint32_t address,
+                         const struct module_info *info);
+/* Prefix names this start, ends inside [start, limit], and has the platform. */
+bool module_flash_in_place(const struct module_info *info, uint32_t start, uint32_t limit,
+                           uint16_t platform);
+
+struct module_copy {
+    uint32_t source, destination, length;
+    uint8_t flags;    /* MODULE_VERIFY_*; 0 copies without any test */
+    uint8_t function; /* expected */
+    uint16_t platform;
+    bool whole_sectors_by_length; /* <= 0.4.8: erases length / 128 KiB rounded up; else sector by
+                                     sector */
+};
+
+enum module_copy_status {
+    MODULE_COPY_OK,
+    MODULE_COPY_REFUSED, /* a test failed; nothing was erased */
+    MODULE_COPY_FAILED   /* erase or program failed on the way */
+};
+
+__attribute__((warn_unused_result)) enum module_copy_status
+module_flash_copy(struct flash *flash, const struct module_copy *copy);
+
+#endif

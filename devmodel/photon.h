@@ -1,0 +1,31 @@
+/*
+ * The Photon engine: a board whose behaviour is code and tables, not executed firmware.
+ *
+ * What the board is, it reads from its own flash: the bootloader image in sector 0 decides how DFU
+ * behaves, system-part2's version how the running system behaves.
+ */
+#ifndef PHOTON_PHOTON_H
+#define PHOTON_PHOTON_H
+
+#include "backup.h"
+#include "board.h"
+#include "flash.h"
+
+#define PHOTON_ID_SIZE  12
+#define PHOTON_MAC_SIZE 6
+
+struct photon_config {
+    uint8_t device_id[PHOTON_ID_SIZE];
+    uint8_t mac[PHOTON_MAC_SIZE];
+    bool vbat; /* backup registers survive power-off */
+};
+
+/* A board without power. Takes ownership of `flash` (freed with the board). NULL when memory is
+ * short. */
+struct board *photon_new(const struct photon_config *config, struct flash *flash);
+/* The board's flash, for loading images, arming power cuts and reading wear. Owned by the board. */
+struct flash *photon_flash(struct board *board);
+/* The board's backup registers; writable while the board has no power. */
+struct backup *photon_backup(struct board *board);
+
+#endif

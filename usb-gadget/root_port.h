@@ -1,0 +1,86 @@
+/*
+ * The root port: a host's transfers on one side, a board's USB transactions on the other.
+ *
+ * A control transfer becomes SETUP, data packets and a status stage; bulk and interrupt transfers
+ * become packets of the endpoint's size. NAK means the transfer waits until board time moves on, no
+ * answer is a protocol error, and a detached board fails everything in flight. Every transfer
+ * belongs to the attach generation in which it was submitted, so that nothing from before an unplug
+ * is delivered after it.
+ */
+#ifndef GADGET_ROOT_PORT_H
+#define GADGET_ROOT_PORT_H
+
+#include "devmodel/board.h"
+
+enum transfer_type { TRANSFER_CONTROL, TRANSFER_BULK, TRANSFER_INTERRUPT };
+
+/* Neutral status codes; each link translates them to its own. */
+enum transfer_status {
+    TRANSFER_OK,
+    TRANSFER_STALL,
+    TRANSFER_PROTOCOL_ERROR, /* no handshake, three times */
+    TRANSFER_CANCELLED,
+    TRANSFER_NO_DEVICE,
+    TRANSFER_TIMEOUT,
+    TRANSFER_BABBLE /* more data than was asked for */
+};
+
+struct root_port;
+
+struct transfer {
+    /* Set by the link, which owns the transfer and its buffer until `complete` is called. */
+    enum transfer_type type;
+    uint8_t endpoint; /* bit 7 set: IN. Control: 0 */
+    uint8_t setup[8]; /* control only */
+    uint8_t *data;    /* OUT: bytes to send, IN: room for `length` bytes */
+    size_t length;
+    /* Called exactly once per submitted transfer, possibly from inside root_port_submit(). May
+     * submit again. */
+    void (*complete)(struct transfer *transfer);
+    void *context;
+
+    /* Result. */
+    enum transfer_status status;
+    size_t actual;
+
+    /* The port's own. */
+    uint64_t generation;
+    unsigned stage;
+    unsigned errors;
+    size_t done;
+    struct transfer *next;
+};
+
+/* Called when the board's pull-up came or went; `generation` is the new one. */
+typedef void root_port_attach(void *context, struct root_port *port, bool attached);
+
+struct root_port {
+    struct board *board;
+    uint64_t generation; /* odd while attached */
+    /* True: a NAK of a busy board moves board time to when it is ready, at once. False: somebody
+     * else moves time. */
+    bool jump;
+    root_port_attach *on_attach;
+    void *on_attach_context;
+    struct transfer *queue[32]; /* per endpoint and direction, oldest first */
+};
+
+void root_port_init(struct root_port *port, struct board *board, bool jump);
+/* Takes part in the bus from now on: `on_attach` reports later changes (and an attach at once if
+ * there is one). */
+void root_port_watch(struct root_port *port, root_port_attach *on_attach, void *context);
+bool root_port_attached(const struct root_port *port);
+
+void root_port_bus_reset(struct root_port *port);
+/* Queues a transfer and does what can be done now. */
+void root_port_submit(struct root_port *port, struct transfer *transfer);
+/* Completes it with TRANSFER_CANCELLED and true, or false when it was not in flight here. */
+bool root_port_cancel(struct root_port *port, struct transfer *transfer);
+/* Does everything that is possible at the board's present time. True when transfers are still
+ * waiting. */
+bool root_port_run(struct root_port *port);
+/* Tells the port that the board may have attached or detached (after board time moved or a pin
+ * changed). */
+void root_port_poll(struct root_port *port);
+
+#endif
