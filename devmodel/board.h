@@ -113,7 +113,8 @@ struct board_ops {
      * never. */
     uint64_t (*ready_at)(const struct board *board);
 
-    /* USB: is the pull-up on? Every off-to-on change is a new attach for the host. */
+    /* USB: is the pull-up on? Every off-to-on change is a new attach for the host and counts in
+     * `attaches`. */
     bool (*attached)(const struct board *board);
     void (*bus_reset)(struct board *board);
     enum usb_handshake (*setup)(struct board *board, const uint8_t packet[8]);
@@ -141,6 +142,10 @@ struct board_ops {
 struct board {
     const struct board_ops *ops;
     uint64_t now; /* board time in ns; read-only for callers */
+    /* How often the USB pull-up came on since the board was made; read-only for callers. Tells a
+     * board that detached and attached again within one advance from one that stayed. A pulse too
+     * short for a hub to see is not counted. */
+    uint64_t attaches;
     board_observer *observer;
     void *observer_context;
 };
