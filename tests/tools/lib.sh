@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # some variables are for the tests
+#
+# For the tests of real tools. Sourced first by every test_*.sh; what ctest sets for them:
+#
+#   VPHOTON     the program of this build       FIRMWARE    real firmware (fixtures/fetch.sh)
+#   SOURCE_DIR  the project                     BUILD_DIR   this build
+#   CLIENTS     programs of tests/tools/client_*.c
+#
+# A test runs in an empty folder that vanishes with it, and `vphoton` is on its PATH.
+set -euo pipefail
+: "${VPHOTON:?run this through ctest}" "${FIRMWARE:?}" "${SOURCE_DIR:?}" "${BUILD_DIR:?}"
+
+WORK=$(mktemp -d)
+trap 'chmod -R u+rwX "$WORK"; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM
+chmod 755 "$WORK"
+cd "$WORK"
+mkdir bin
+ln -s "$VPHOTON" bin/vphoton
+PATH=$WORK/bin:$PATH
+export LC_ALL=C
+# What Particle's parts need from a host: nothing of the user's own settings.
+unset VPHOTON_CONTROL LIBUSB_DEBUG
+
+fail() {
+    echo "FAILED: $*" >&2
+    if [ -n "${said:-}" ]; then
+        printf 'exit code %s of: %s\n' "$status" "$said" >&2
+        sed 's/^/| /' "$WORK/out" >&2
+    fi
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# firmware PATTERN: the path of one file of real firmware, or the test cannot run here.
+firmware() {
+    local found
+    found=$(find "$FIRMWARE" -name "$1" 2>/dev/null | sort | head -n 1)
+    if [ -z "$found" ]; then
+        echo "skipped: no $1 in $FIRMWARE; fixtures/fetch.sh brings it" >&2
+        return 77
+    fi
+    echo "$found"
+}
+
+# run COMMAND...: keeps the exit code in $status and both outputs in $WORK/out.
+run() {
+    said=$*
+    status=0
+    "$@" >"$WORK/out" 2>&1 </dev/null || status=$?
+}
+
+expect_status() {
+    [ "$status" = "$1" ] || fail "expected exit code $1"
+}
+
+# expect_text TEXT: the last run printed it, as a part of a line.
+expect_text() {
+    grep -qF -e "$1" "$WORK/out" || fail "expected the text: $1"
+}
+
+# expect_line LINE: the last run printed just this line.
+expect_line() {
+    grep -qxF -e "$1" "$WORK/out" || fail "expected the line: $1"
+}
+
+expect_no_text() {
+    ! grep -qF -e "$1" "$WORK/out" || fail "did not expect the text: $1"
+}
+
+# expect_lines N TEXT: the text stands on so many lines.
+expect_lines() {
+    local count
+    count=$(grep -cF -e "$2" "$WORK/out" || true)
+    [ "$count" = "$1" ] || fail "expected $1 lines with: $2, found $count"
+}
+
+# expect_same FILE FILE
+expect_same() {
+    cmp "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# run_ok COMMAND...: it must end with exit code 0.
+run_ok() {
+    run "$@"
+    expect_status 0
+}
+
+# size FILE
+size() {
+    stat -c %s "$1"
+}
+
+# flash_holds DIR ADDRESS FILE: the board's flash at an address is the file's content.
+flash_holds() {
+    local offset=$(($2 - 0x08000000))
+    cmp -i "$offset:0" -n "$(size "$3")" "$1/flash.bin" "$3" ||
+        fail "the flash of $1 at $2 is not $3"
+}
+
+# flash_bytes DIR ADDRESS COUNT: hexadecimal, no spaces.
+flash_bytes() {
+    xxd_plain "$1/flash.bin" $(($2 - 0x08000000)) "$3"
+}
+
+xxd_plain() {
+    od -An -v -tx1 -j "$2" -N "$3" "$1" | tr -d ' \n'
+}
+
+# as_user COMMAND...: as an ordinary user with no capabilities, also when the suite runs as root.
+as_user() {
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
+            --no-new-privs env HOME=/nonexistent "$@"
+    else
+        "$@"
+    fi
+}
