@@ -62,6 +62,10 @@ struct root_port {
     bool jump;
     root_port_attach *on_attach;
     void *on_attach_context;
+    /* Called first in root_port_submit() and root_port_bus_reset(), so that the owner of time can
+     * bring the board to the present before the host's request reaches it. NULL for none. */
+    void (*on_use)(void *context, struct root_port *port);
+    void *on_use_context;
     struct transfer *queue[32]; /* per endpoint and direction, oldest first */
 };
 
