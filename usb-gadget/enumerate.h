@@ -20,8 +20,9 @@ struct usb_identity {
     char serial[ENUMERATE_STRING_MAX * 3];
 };
 
-/* Enumerates the attached board as Linux does, ending with SET_ADDRESS(address) and SET_CONFIGURATION; board time
- * jumps over what the board makes the host wait for. False when the device did not play along. */
+/* Enumerates the attached board as Linux does, ending with SET_ADDRESS(address) and
+ * SET_CONFIGURATION; board time jumps over what the board makes the host wait for. False when the
+ * device did not play along. */
 bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity);
 /* Reads the string descriptor `index` as UTF-8; empty when the device has none. */
 bool enumerate_string(struct root_port *port, uint8_t index, char *text, size_t size);

@@ -31,17 +31,17 @@ struct transfer {
     /* Set by the link, which owns the transfer and its buffer until `complete` is called. */
     enum transfer_type type;
     uint8_t endpoint; /* bit 7 set: IN. Control: 0 */
-    uint8_t setup[8]; /* control only */
-    uint8_t *data;    /* OUT: bytes to send, IN: room for `length` bytes */
-    size_t length;
+    uint8_t setup[8]; /* control only; direction and wLength of the data stage are in it */
+    uint8_t *data;    /* OUT: bytes to send, IN: room for `length` bytes; not packed with setup */
+    size_t length;    /* control: a wLength above it is cut down to it */
     /* Called exactly once per submitted transfer, possibly from inside root_port_submit(). May
-     * submit again. */
+     * submit, cancel and run control_transfer(). */
     void (*complete)(struct transfer *transfer);
     void *context;
 
     /* Result. */
     enum transfer_status status;
-    size_t actual;
+    size_t actual; /* bytes moved in the data stage, also when the transfer failed later */
 
     /* The port's own. */
     uint64_t generation;
@@ -51,8 +51,12 @@ struct transfer {
     struct transfer *next;
 };
 
-/* Called when the board's pull-up came or went; `generation` is the new one. */
+/* Called when the board's pull-up came or went; `generation` is the new one. Never called from
+ * inside itself: a change that happens meanwhile is told afterwards. */
 typedef void root_port_attach(void *context, struct root_port *port, bool attached);
+
+/* Endpoint numbers in both directions. */
+#define ROOT_PORT_QUEUES 32
 
 struct root_port {
     struct board *board;
@@ -66,15 +70,24 @@ struct root_port {
      * bring the board to the present before the host's request reaches it. NULL for none. */
     void (*on_use)(void *context, struct root_port *port);
     void *on_use_context;
-    struct transfer *queue[32]; /* per endpoint and direction, oldest first */
+    struct transfer *queue[ROOT_PORT_QUEUES]; /* per endpoint and direction, oldest first */
+
+    /* The port's own. */
+    uint64_t attaches;        /* board->attaches of this generation */
+    struct transfer *failing; /* of a detach or bus reset, not completed yet */
+    uint64_t told;            /* the generation that on_attach heard of last */
+    bool telling;             /* inside on_attach */
+    bool running;             /* inside root_port_run: submitted transfers wait for its loop */
 };
 
 void root_port_init(struct root_port *port, struct board *board, bool jump);
 /* Takes part in the bus from now on: `on_attach` reports later changes (and an attach at once if
- * there is one). */
+ * there is one). NULL stops that. */
 void root_port_watch(struct root_port *port, root_port_attach *on_attach, void *context);
 bool root_port_attached(const struct root_port *port);
 
+/* Resets the device; what is in flight completes with TRANSFER_CANCELLED, for the device forgets
+ * it. */
 void root_port_bus_reset(struct root_port *port);
 /* Queues a transfer and does what can be done now. */
 void root_port_submit(struct root_port *port, struct transfer *transfer);
@@ -84,7 +97,7 @@ bool root_port_cancel(struct root_port *port, struct transfer *transfer);
  * waiting. */
 bool root_port_run(struct root_port *port);
 /* Tells the port that the board may have attached or detached (after board time moved or a pin
- * changed). */
+ * changed). None of these functions may be called by a board's observer. */
 void root_port_poll(struct root_port *port);
 
 #endif

@@ -1,0 +1,401 @@
+#include <string.h>
+
+#include "usb-gadget/root_port.h"
+
+/* Transactions without any handshake until the host gives up (USB 2.0 §8.6). */
+#define ERRORS_MAX 3
+/* Jumps to a board's ready time without a single ACK in between, until the transfer is left waiting
+ * as if the board were idle. Only a board that is busy again whenever it was ready comes near. */
+#define JUMPS_MAX       256
+
+#define SETUP_DIRECTION 0
+#define SETUP_LENGTH    6
+#define DIRECTION_IN    0x80
+
+/* The next transaction of a transfer. */
+enum stage {
+    STAGE_SETUP,
+    STAGE_DATA_OUT,
+    STAGE_DATA_IN,
+    STAGE_STATUS_OUT,
+    STAGE_STATUS_IN,
+    STAGE_DONE
+};
+
+enum step { STEP_WAITS, STEP_DONE, STEP_DETACHED };
+
+static bool still_attached(const struct root_port *port)
+{
+    return port->board->attaches == port->attaches && port->board->ops->attached(port->board);
+}
+
+static unsigned queue_of(const struct transfer *transfer)
+{
+    if (transfer->type == TRANSFER_CONTROL) {
+        return 0;
+    }
+    return (transfer->endpoint & 0x0Fu) + (transfer->endpoint & DIRECTION_IN ? 16u : 0u);
+}
+
+static uint32_t queues_in_use(const struct root_port *port)
+{
+    uint32_t in_use = 0;
+
+    for (unsigned i = 0; i < ROOT_PORT_QUEUES; i++) {
+        if (port->queue[i] != NULL) {
+            in_use |= UINT32_C(1) << i;
+        }
+    }
+    return in_use;
+}
+
+static void finish(struct transfer *transfer, enum transfer_status status)
+{
+    transfer->status = status;
+    transfer->actual = transfer->done;
+    transfer->next = NULL;
+    transfer->complete(transfer);
+}
+
+/* --- one transaction --- */
+
+/* Bytes that the present stage still has to move. */
+static size_t remaining(const struct transfer *transfer)
+{
+    size_t length = transfer->length;
+
+    if (transfer->stage == STAGE_STATUS_OUT || transfer->stage == STAGE_STATUS_IN) {
+        return 0;
+    }
+    if (transfer->type == TRANSFER_CONTROL) {
+        size_t asked = transfer->setup[SETUP_LENGTH] | (size_t)transfer->setup[SETUP_LENGTH + 1]
+                                                           << 8;
+        length = asked < length ? asked : length;
+    }
+    return length - transfer->done;
+}
+
+static enum stage next_stage(const struct transfer *transfer)
+{
+    if (transfer->type == TRANSFER_CONTROL && transfer->stage == STAGE_DATA_IN) {
+        return STAGE_STATUS_OUT;
+    }
+    if (transfer->type == TRANSFER_CONTROL && transfer->stage == STAGE_DATA_OUT) {
+        return STAGE_STATUS_IN;
+    }
+    return STAGE_DONE;
+}
+
+static enum usb_handshake transact_setup(struct board *board, struct transfer *transfer)
+{
+    if (board->ops->setup(board, transfer->setup) != USB_ACK) {
+        return USB_SILENT; /* a device may answer a SETUP with nothing but ACK */
+    }
+    if (remaining(transfer) == 0) {
+        transfer->stage = STAGE_STATUS_IN;
+    } else if (transfer->setup[SETUP_DIRECTION] & DIRECTION_IN) {
+        transfer->stage = STAGE_DATA_IN;
+    } else {
+        transfer->stage = STAGE_DATA_OUT;
+    }
+    return USB_ACK;
+}
+
+static enum usb_handshake transact_out(struct board *board, struct transfer *transfer)
+{
+    size_t left = remaining(transfer);
+    size_t length = left < BOARD_USB_PACKET ? left : BOARD_USB_PACKET;
+    const uint8_t *data = length > 0 ? transfer->data + transfer->done : NULL;
+    enum usb_handshake handshake = board->ops->out(board, transfer->endpoint & 0x0Fu, data, length);
+
+    if (handshake == USB_ACK) {
+        transfer->done += length;
+        if (length == left) {
+            transfer->stage = next_stage(transfer);
+        }
+    }
+    return handshake;
+}
+
+static enum usb_handshake transact_in(struct board *board, struct transfer *transfer)
+{
+    uint8_t packet[BOARD_USB_PACKET];
+    size_t left = remaining(transfer);
+    bool direct = left >= BOARD_USB_PACKET;
+    uint8_t *data = direct ? transfer->data + transfer->done : packet;
+    size_t length = 0;
+    enum usb_handshake handshake = board->ops->in(board, transfer->endpoint & 0x0Fu, data, &length);
+
+    if (handshake != USB_ACK) {
+        return handshake;
+    }
+    if (length > left) {
+        transfer->status = TRANSFER_BABBLE;
+        transfer->stage = STAGE_DONE;
+        return USB_ACK;
+    }
+    if (!direct && length > 0) {
+        memcpy(transfer->data + transfer->done, packet, length);
+    }
+    transfer->done += length;
+    if (length == left || length < BOARD_USB_PACKET) {
+        transfer->stage = next_stage(transfer);
+    }
+    return USB_ACK;
+}
+
+static enum usb_handshake transact(struct board *board, struct transfer *transfer)
+{
+    switch ((enum stage)transfer->stage) {
+    case STAGE_SETUP:
+        return transact_setup(board, transfer);
+    case STAGE_DATA_OUT:
+    case STAGE_STATUS_OUT:
+        return transact_out(board, transfer);
+    case STAGE_DATA_IN:
+    case STAGE_STATUS_IN:
+        return transact_in(board, transfer);
+    case STAGE_DONE:
+        break;
+    }
+    return USB_ACK;
+}
+
+/* --- one transfer, as far as it goes --- */
+
+/* Moves board time to when the board is ready; false when that does not help. */
+static bool jump(struct root_port *port, unsigned *jumps)
+{
+    struct board *board = port->board;
+
+    if (!port->jump || *jumps == JUMPS_MAX) {
+        return false;
+    }
+    uint64_t ready = board->ops->ready_at(board);
+    if (ready == BOARD_NEVER || ready <= board->now) {
+        return false;
+    }
+    (*jumps)++;
+    board_advance_to(board, ready);
+    return true;
+}
+
+static enum step step(struct root_port *port, struct transfer *transfer, unsigned *jumps)
+{
+    while (transfer->stage != STAGE_DONE) {
+        if (!still_attached(port)) {
+            return STEP_DETACHED;
+        }
+        switch (transact(port->board, transfer)) {
+        case USB_ACK:
+            transfer->errors = 0;
+            *jumps = 0;
+            break;
+        case USB_NAK:
+            transfer->errors = 0;
+            if (!jump(port, jumps)) {
+                return STEP_WAITS;
+            }
+            break;
+        case USB_STALL:
+            transfer->status = TRANSFER_STALL;
+            return STEP_DONE;
+        case USB_SILENT:
+            if (++transfer->errors == ERRORS_MAX && still_attached(port)) {
+                transfer->status = TRANSFER_PROTOCOL_ERROR;
+                return STEP_DONE;
+            }
+            break;
+        }
+    }
+    return STEP_DONE;
+}
+
+/* --- the port --- */
+
+/* Completes everything in flight. Transfers that are submitted meanwhile stay. */
+static void fail_all(struct root_port *port, enum transfer_status status)
+{
+    struct transfer **end = &port->failing;
+
+    for (unsigned i = 0; i < ROOT_PORT_QUEUES; i++) {
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+        *end = port->queue[i];
+        port->queue[i] = NULL;
+    }
+    for (struct transfer *transfer = port->failing; transfer != NULL; transfer = transfer->next) {
+        if (transfer->status == TRANSFER_OK) {
+            transfer->status = status;
+        }
+    }
+    while (port->failing != NULL) {
+        struct transfer *transfer = port->failing;
+        port->failing = transfer->next;
+        finish(transfer, transfer->status);
+    }
+}
+
+static void notice_detach(struct root_port *port)
+{
+    if (root_port_attached(port) && !still_attached(port)) {
+        port->generation++;
+        fail_all(port, TRANSFER_NO_DEVICE);
+    }
+}
+
+void root_port_poll(struct root_port *port)
+{
+    notice_detach(port);
+    if (port->telling) {
+        return;
+    }
+    port->telling = true;
+    for (;;) {
+        if (port->told != port->generation) {
+            port->told = port->generation;
+            if (port->on_attach != NULL) {
+                port->on_attach(port->on_attach_context, port, root_port_attached(port));
+            }
+            notice_detach(port);
+        } else if (!root_port_attached(port) && port->board->ops->attached(port->board)) {
+            port->attaches = port->board->attaches;
+            port->generation++;
+        } else {
+            break;
+        }
+    }
+    port->telling = false;
+}
+
+void root_port_init(struct root_port *port, struct board *board, bool jump_when_busy)
+{
+    *port = (struct root_port){.board = board, .jump = jump_when_busy};
+    root_port_poll(port);
+}
+
+void root_port_watch(struct root_port *port, root_port_attach *on_attach, void *context)
+{
+    root_port_poll(port);
+    port->on_attach = on_attach;
+    port->on_attach_context = context;
+    if (on_attach != NULL && root_port_attached(port)) {
+        port->told = port->generation - 1;
+    }
+    root_port_poll(port);
+}
+
+bool root_port_attached(const struct root_port *port)
+{
+    return port->generation & 1;
+}
+
+/* Brings the board to the host's present. */
+static void use(struct root_port *port)
+{
+    if (port->on_use != NULL) {
+        port->on_use(port->on_use_context, port);
+    }
+    root_port_poll(port);
+}
+
+void root_port_bus_reset(struct root_port *port)
+{
+    use(port);
+    if (root_port_attached(port)) {
+        port->board->ops->bus_reset(port->board);
+        fail_all(port, TRANSFER_CANCELLED);
+    }
+    root_port_poll(port);
+}
+
+static enum stage first_stage(const struct transfer *transfer)
+{
+    if (transfer->type == TRANSFER_CONTROL) {
+        return STAGE_SETUP;
+    }
+    return transfer->endpoint & DIRECTION_IN ? STAGE_DATA_IN : STAGE_DATA_OUT;
+}
+
+void root_port_submit(struct root_port *port, struct transfer *transfer)
+{
+    use(port);
+    transfer->status = TRANSFER_OK;
+    transfer->generation = port->generation;
+    transfer->stage = first_stage(transfer);
+    transfer->errors = 0;
+    transfer->done = 0;
+    transfer->next = NULL;
+    if (!root_port_attached(port)) {
+        finish(transfer, TRANSFER_NO_DEVICE);
+        return;
+    }
+
+    struct transfer **end = &port->queue[queue_of(transfer)];
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = transfer;
+    if (!port->running) {
+        root_port_run(port);
+    }
+}
+
+/* Takes `transfer` out of a list; false when it was not in it. */
+static bool take(struct transfer **list, const struct transfer *transfer)
+{
+    while (*list != NULL && *list != transfer) {
+        list = &(*list)->next;
+    }
+    if (*list == NULL) {
+        return false;
+    }
+    *list = transfer->next;
+    return true;
+}
+
+bool root_port_cancel(struct root_port *port, struct transfer *transfer)
+{
+    if (!take(&port->queue[queue_of(transfer)], transfer) && !take(&port->failing, transfer)) {
+        return false;
+    }
+    finish(transfer, TRANSFER_CANCELLED);
+    if (!port->running) {
+        root_port_run(port);
+    }
+    return true;
+}
+
+bool root_port_run(struct root_port *port)
+{
+    struct board *board = port->board;
+    bool nested = port->running;
+    unsigned jumps = 0;
+
+    port->running = true;
+    root_port_poll(port);
+    /* Callbacks may do anything to the queues, so nothing but the set of queues still to try is
+     * kept over a call; it is full again after everything that may let others go on. */
+    uint32_t untried = queues_in_use(port);
+    while (untried != 0) {
+        unsigned index = (unsigned)__builtin_ctz(untried);
+        struct transfer *transfer = port->queue[index];
+        uint64_t before = board->now;
+        enum step end = transfer != NULL ? step(port, transfer, &jumps) : STEP_WAITS;
+
+        if (end == STEP_DONE) {
+            port->queue[index] = transfer->next;
+            finish(transfer, transfer->status);
+        }
+        root_port_poll(port);
+        if (end != STEP_WAITS || board->now != before) {
+            untried = queues_in_use(port);
+        }
+        if (end == STEP_WAITS) {
+            untried &= ~(UINT32_C(1) << index);
+        }
+    }
+    port->running = nested;
+    return queues_in_use(port) != 0;
+}
