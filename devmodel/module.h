@@ -15,6 +15,10 @@
 #define MODULE_PREFIX_AFTER_VECTORS UINT32_C(0x184)
 #define MODULE_CRC_SIZE             4
 #define MODULE_SHA256_SIZE          32
+/* Bytes before the end that module_suffix_decode() reads; the shorter suffix leaves the first 4
+ * alone. */
+#define MODULE_SUFFIX_MAX 40
+#define MODULE_NO_PRODUCT UINT16_C(0xFFFF)
 /* Smallest suffix (36) + prefix + CRC: nothing shorter is a module. */
 #define MODULE_MIN_SIZE (MODULE_PREFIX_SIZE + 36 + MODULE_CRC_SIZE)
 
@@ -49,7 +53,7 @@ struct module_info {
 struct module_suffix {
     uint16_t size; /* 36, or 40 with product fields */
     uint16_t reserved;
-    uint16_t product_id, product_version; /* 0xFFFF none; only in the 40-byte suffix */
+    uint16_t product_id, product_version; /* MODULE_NO_PRODUCT; only in the 40-byte suffix */
     uint8_t sha256[MODULE_SHA256_SIZE];
 };
 
@@ -65,7 +69,7 @@ struct module {
 enum module_error {
     MODULE_OK,
     MODULE_TOO_SHORT,  /* no room for prefix and suffix */
-    MODULE_BAD_BOUNDS, /* end <= start, or the body is longer than the file */
+    MODULE_BAD_BOUNDS, /* end <= start, no room between them, or the body is longer than the file */
     MODULE_BAD_SUFFIX  /* suffix size is neither 36 nor 40 */
 };
 
@@ -74,6 +78,8 @@ enum module_error {
 uint32_t module_prefix_offset(uint32_t first_word);
 void module_info_decode(struct module_info *info, const uint8_t bytes[MODULE_PREFIX_SIZE]);
 void module_info_encode(const struct module_info *info, uint8_t bytes[MODULE_PREFIX_SIZE]);
+/* The suffix, from the last MODULE_SUFFIX_MAX bytes before the end. */
+void module_suffix_decode(struct module_suffix *suffix, const uint8_t bytes[MODULE_SUFFIX_MAX]);
 
 /* Parses a file image. `module` is valid as far as it could be read; MODULE_OK says nothing about
  * the CRC. */
@@ -99,5 +105,8 @@ struct module_spec {
 
 /* Writes `spec->size` bytes to `image`. False when the spec cannot be met. */
 bool module_build(const struct module_spec *spec, uint8_t *image);
+/* Writes SHA-256 (or its placeholder when `digest` is NULL) and CRC into a file image whose
+ * contents were changed; `size` is at least MODULE_MIN_SIZE. */
+void module_seal(uint8_t *image, size_t size, module_digest *digest);
 
 #endif

@@ -1,0 +1,239 @@
+#include "module.h"
+
+#include <string.h>
+#include <zlib.h>
+
+/* Offsets in the prefix. */
+enum prefix_field {
+    PREFIX_START = 0,
+    PREFIX_END = 4,
+    PREFIX_RESERVED = 8,
+    PREFIX_FLAGS = 9,
+    PREFIX_VERSION = 10,
+    PREFIX_PLATFORM = 12,
+    PREFIX_FUNCTION = 14,
+    PREFIX_INDEX = 15,
+    PREFIX_DEPENDENCIES = 16
+};
+#define DEPENDENCY_SIZE 4
+
+/* Offsets in the last MODULE_SUFFIX_MAX bytes of the body. */
+enum suffix_field {
+    SUFFIX_PRODUCT_ID = 0,
+    SUFFIX_PRODUCT_VERSION = 2,
+    SUFFIX_RESERVED = 4,
+    SUFFIX_SHA256 = 6,
+    SUFFIX_SIZE = 38
+};
+#define SUFFIX_WITH_PRODUCT 40
+#define SUFFIX_BARE         36
+
+static uint16_t get16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t get32(const uint8_t *bytes)
+{
+    return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
+}
+
+static uint32_t get32_big_endian(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void put16(uint8_t *bytes, uint16_t value)
+{
+    bytes[0] = (uint8_t)value;
+    bytes[1] = (uint8_t)(value >> 8);
+}
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+    put16(bytes, (uint16_t)value);
+    put16(bytes + 2, (uint16_t)(value >> 16));
+}
+
+static void put32_big_endian(uint8_t *bytes, uint32_t value)
+{
+    bytes[0] = (uint8_t)(value >> 24);
+    bytes[1] = (uint8_t)(value >> 16);
+    bytes[2] = (uint8_t)(value >> 8);
+    bytes[3] = (uint8_t)value;
+}
+
+uint32_t module_prefix_offset(uint32_t first_word)
+{
+    return (first_word & UINT32_C(0x2FF10000)) == UINT32_C(0x20000000) ? MODULE_PREFIX_AFTER_VECTORS
+                                                                       : 0;
+}
+
+void module_info_decode(struct module_info *info, const uint8_t bytes[MODULE_PREFIX_SIZE])
+{
+    info->start = get32(bytes + PREFIX_START);
+    info->end = get32(bytes + PREFIX_END);
+    info->reserved = bytes[PREFIX_RESERVED];
+    info->flags = bytes[PREFIX_FLAGS];
+    info->version = get16(bytes + PREFIX_VERSION);
+    info->platform = get16(bytes + PREFIX_PLATFORM);
+    info->function = bytes[PREFIX_FUNCTION];
+    info->index = bytes[PREFIX_INDEX];
+    for (size_t i = 0; i < 2; i++) {
+        const uint8_t *entry = bytes + PREFIX_DEPENDENCIES + i * DEPENDENCY_SIZE;
+
+        info->dependency[i].function = entry[0];
+        info->dependency[i].index = entry[1];
+        info->dependency[i].version = get16(entry + 2);
+    }
+}
+
+void module_info_encode(const struct module_info *info, uint8_t bytes[MODULE_PREFIX_SIZE])
+{
+    put32(bytes + PREFIX_START, info->start);
+    put32(bytes + PREFIX_END, info->end);
+    bytes[PREFIX_RESERVED] = info->reserved;
+    bytes[PREFIX_FLAGS] = info->flags;
+    put16(bytes + PREFIX_VERSION, info->version);
+    put16(bytes + PREFIX_PLATFORM, info->platform);
+    bytes[PREFIX_FUNCTION] = info->function;
+    bytes[PREFIX_INDEX] = info->index;
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t *entry = bytes + PREFIX_DEPENDENCIES + i * DEPENDENCY_SIZE;
+
+        entry[0] = info->dependency[i].function;
+        entry[1] = info->dependency[i].index;
+        put16(entry + 2, info->dependency[i].version);
+    }
+}
+
+void module_suffix_decode(struct module_suffix *suffix, const uint8_t bytes[MODULE_SUFFIX_MAX])
+{
+    bool product;
+
+    suffix->size = get16(bytes + SUFFIX_SIZE);
+    suffix->reserved = get16(bytes + SUFFIX_RESERVED);
+    product = suffix->size >= SUFFIX_WITH_PRODUCT;
+    suffix->product_id = product ? get16(bytes + SUFFIX_PRODUCT_ID) : MODULE_NO_PRODUCT;
+    suffix->product_version = product ? get16(bytes + SUFFIX_PRODUCT_VERSION) : MODULE_NO_PRODUCT;
+    memcpy(suffix->sha256, bytes + SUFFIX_SHA256, MODULE_SHA256_SIZE);
+}
+
+enum module_error module_parse(struct module *module, const uint8_t *image, size_t length)
+{
+    uint32_t body;
+
+    memset(module, 0, sizeof(*module));
+    if (length < MODULE_MIN_SIZE) {
+        return MODULE_TOO_SHORT;
+    }
+    module->prefix_offset = module_prefix_offset(get32(image));
+    if (length < module->prefix_offset + MODULE_MIN_SIZE) {
+        return MODULE_TOO_SHORT;
+    }
+    module_info_decode(&module->info, image + module->prefix_offset);
+    body = module->info.end - module->info.start;
+    if (module->info.end <= module->info.start || body > length - MODULE_CRC_SIZE ||
+        body < module->prefix_offset + MODULE_MIN_SIZE - MODULE_CRC_SIZE) {
+        return MODULE_BAD_BOUNDS;
+    }
+    module->size = body + MODULE_CRC_SIZE;
+    module->crc_stored = get32_big_endian(image + body);
+    module->crc_computed = (uint32_t)crc32_z(0, image, body);
+    module_suffix_decode(&module->suffix, image + body - MODULE_SUFFIX_MAX);
+    if (module->suffix.size != SUFFIX_BARE && module->suffix.size != SUFFIX_WITH_PRODUCT) {
+        return MODULE_BAD_SUFFIX;
+    }
+    if (body < module->prefix_offset + MODULE_PREFIX_SIZE + module->suffix.size) {
+        return MODULE_BAD_BOUNDS;
+    }
+    return MODULE_OK;
+}
+
+char module_function_letter(uint8_t function)
+{
+    static const char letters[] = {
+        [MODULE_NONE] = 'n',       [MODULE_RESOURCE] = 'r',    [MODULE_BOOTLOADER] = 'b',
+        [MODULE_MONOLITHIC] = 'm', [MODULE_SYSTEM_PART] = 's', [MODULE_USER_PART] = 'u',
+        [MODULE_SETTINGS] = '_',   [MODULE_NCP] = 'c',         [MODULE_RADIO_STACK] = 'a',
+    };
+
+    return function < sizeof(letters) ? letters[function] : '_';
+}
+
+/* The body: bytes that mean nothing and come out the same on every machine (xorshift, Marsaglia).
+ */
+static void fill(uint8_t *bytes, size_t length, uint32_t seed)
+{
+    uint32_t state = seed ^ UINT32_C(0x9E3779B9);
+
+    if (state == 0) {
+        state = 1;
+    }
+    for (size_t i = 0; i < length; i++) {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        bytes[i] = (uint8_t)(state >> 24);
+    }
+}
+
+static bool can_build(const struct module_spec *spec, uint32_t prefix_offset)
+{
+    uint32_t first_word = spec->vectors ? spec->vectors[0] : spec->info.start;
+
+    if (spec->suffix_size != SUFFIX_BARE && spec->suffix_size != SUFFIX_WITH_PRODUCT) {
+        return false;
+    }
+    return module_prefix_offset(first_word) == prefix_offset && spec->size % 4 == 0 &&
+           spec->size >= prefix_offset + MODULE_PREFIX_SIZE + spec->suffix_size + MODULE_CRC_SIZE &&
+           spec->size - MODULE_CRC_SIZE <= UINT32_MAX - spec->info.start;
+}
+
+static void put_suffix(const struct module_spec *spec, uint8_t bytes[MODULE_SUFFIX_MAX])
+{
+    if (spec->suffix_size == SUFFIX_WITH_PRODUCT) {
+        put16(bytes + SUFFIX_PRODUCT_ID, spec->product_id);
+        put16(bytes + SUFFIX_PRODUCT_VERSION, spec->product_version);
+    }
+    put16(bytes + SUFFIX_RESERVED, 0);
+    put16(bytes + SUFFIX_SIZE, spec->suffix_size);
+}
+
+bool module_build(const struct module_spec *spec, uint8_t *image)
+{
+    uint32_t prefix_offset = spec->vectors ? MODULE_PREFIX_AFTER_VECTORS : 0;
+    uint32_t body = spec->size - MODULE_CRC_SIZE;
+    struct module_info info = spec->info;
+
+    if (!can_build(spec, prefix_offset)) {
+        return false;
+    }
+    memset(image, 0, prefix_offset);
+    if (spec->vectors) {
+        put32(image, spec->vectors[0]);
+        put32(image + 4, spec->vectors[1]);
+    }
+    info.end = info.start + body;
+    module_info_encode(&info, image + prefix_offset);
+    fill(image + prefix_offset + MODULE_PREFIX_SIZE, body - prefix_offset - MODULE_PREFIX_SIZE,
+         spec->fill_seed);
+    put_suffix(spec, image + body - MODULE_SUFFIX_MAX);
+    module_seal(image, spec->size, spec->digest);
+    return true;
+}
+
+void module_seal(uint8_t *image, size_t size, module_digest *digest)
+{
+    size_t body = size - MODULE_CRC_SIZE;
+    size_t sha256 = body - MODULE_SUFFIX_MAX + SUFFIX_SHA256;
+
+    if (digest) {
+        digest(image, sha256, image + sha256);
+    } else {
+        for (uint8_t i = 0; i < MODULE_SHA256_SIZE; i++) {
+            image[sha256 + i] = (uint8_t)(i + 1);
+        }
+    }
+    put32_big_endian(image + body, (uint32_t)crc32_z(0, image, body));
+}
