@@ -6,6 +6,7 @@
 #ifndef PHOTON_RELEASE_H
 #define PHOTON_RELEASE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct bootloader_image {
     uint16_t version;
     uint16_t suffix_size;
     uint32_t size;
+    bool unsealed; /* carries the linker's place holders instead of SHA-256 and CRC */
 };
 
 struct release {
@@ -23,8 +25,9 @@ struct release {
     uint16_t system;                           /* module version of part1 and part2 */
     uint16_t user;                             /* module version of an application built with it */
     const struct bootloader_image *bootloader; /* the one a board of this release has */
-    uint16_t part2_needs_bootloader;           /* 0: none */
-    uint16_t part1_needs_part2;                /* 0: none */
+    bool embeds_bootloader; /* part2 carries that image and installs it over an older one */
+    uint16_t part2_needs_bootloader; /* 0: none */
+    uint16_t part1_needs_part2;      /* 0: none */
     uint32_t part1_size, part2_size, user_size;
     uint16_t suffix_size;
 };
