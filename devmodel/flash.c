@@ -1,0 +1,903 @@
+#include "flash.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define MS UINT64_C(1000000)
+
+/* RM0033 §2.3.3. Times: the middle of what PM0059 gives, as the facts' time lines assume. */
+const struct flash_sector flash_sectors[FLASH_SECTORS] = {
+    {0x08000000, 0x4000, 400 * MS},   {0x08004000, 0x4000, 400 * MS},
+    {0x08008000, 0x4000, 400 * MS},   {0x0800C000, 0x4000, 400 * MS},
+    {0x08010000, 0x10000, 550 * MS},  {0x08020000, 0x20000, 1000 * MS},
+    {0x08040000, 0x20000, 1000 * MS}, {0x08060000, 0x20000, 1000 * MS},
+    {0x08080000, 0x20000, 1000 * MS}, {0x080A0000, 0x20000, 1000 * MS},
+    {0x080C0000, 0x20000, 1000 * MS}, {0x080E0000, 0x20000, 1000 * MS},
+};
+
+#define PROGRAM_NS UINT64_C(16000)
+#define PROTECT_NS (20 * MS)
+
+#define BLANK_WORD UINT32_C(0xFFFFFFFF)
+
+#define FF16       255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+#define FF256                                                                                      \
+    FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16
+
+/* What an absent page reads as. */
+static const uint8_t blank_bytes[FLASH_PAGE] = {FF256, FF256, FF256, FF256, FF256, FF256,
+                                                FF256, FF256, FF256, FF256, FF256, FF256,
+                                                FF256, FF256, FF256, FF256};
+
+/* 4 KiB of cells. Only a page with a single owner is ever modified. */
+struct page {
+    unsigned refs;
+    bool crc_known;
+    uint32_t crc;
+    _Alignas(16) uint8_t bytes[FLASH_PAGE];
+};
+
+enum step_kind { STEP_ERASE, STEP_PROGRAM, STEP_PROTECT };
+
+/* A run of operations that may still be taken back, with the pages as they were before it. */
+struct step {
+    struct step *older, *newer;
+    enum step_kind kind;
+    uint64_t start, unit_ns;
+    uint64_t operation, units; /* the first one's number, and how many */
+    uint32_t address, length;
+    uint16_t nwrp; /* before STEP_PROTECT */
+    struct page *before[];
+};
+
+struct flash {
+    struct page *pages[FLASH_PAGES]; /* NULL: blank */
+    uint32_t wear[FLASH_SECTORS];
+    uint16_t nwrp;
+    uint64_t seed;
+    uint64_t clock;
+    uint64_t operations;
+    bool powered;
+    bool cut_armed;
+    enum flash_cut cut;
+    uint64_t cut_operation;
+    struct step *oldest, *newest;
+    flash_reporter *reporter;
+    void *reporter_context;
+};
+
+/* --- pages --- */
+
+static const uint8_t *page_bytes(const struct page *page)
+{
+    return page != NULL ? page->bytes : blank_bytes;
+}
+
+static struct page *page_share(struct page *page)
+{
+    if (page != NULL) {
+        page->refs++;
+    }
+    return page;
+}
+
+static void page_release(struct page *page)
+{
+    if (page != NULL && --page->refs == 0) {
+        free(page);
+    }
+}
+
+static unsigned page_of(uint32_t address)
+{
+    return (address - FLASH_BASE) / FLASH_PAGE;
+}
+
+/* Bytes from `address` to the end of its page, at most `length`. */
+static size_t within_page(uint32_t address, size_t length)
+{
+    size_t room = FLASH_PAGE - address % FLASH_PAGE;
+
+    return length < room ? length : room;
+}
+
+static size_t pages_in(uint32_t address, uint32_t length)
+{
+    return length == 0 ? 0 : page_of(address + length - 1) - page_of(address) + 1;
+}
+
+/* This flash's own copy of a page, to be modified; NULL when memory is short. */
+static struct page *page_own(struct flash *flash, unsigned index)
+{
+    struct page *page = flash->pages[index];
+
+    if (page == NULL || page->refs > 1) {
+        struct page *own = malloc(sizeof(*own));
+
+        if (own == NULL) {
+            return NULL;
+        }
+        memcpy(own->bytes, page_bytes(page), FLASH_PAGE);
+        own->refs = 1;
+        page_release(page);
+        flash->pages[index] = own;
+        page = own;
+    }
+    page->crc_known = false;
+    return page;
+}
+
+/* Would programming `data` leave these cells as they are? */
+static bool clears_nothing(const uint8_t *cells, const uint8_t *data, size_t length)
+{
+    uint8_t cleared = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        cleared |= (uint8_t)(cells[i] & ~data[i]);
+    }
+    return cleared == 0;
+}
+
+/* Clears the cells that are 0 in `data`. Returns how many bytes it did: fewer when memory is short.
+ */
+static size_t clear_cells(struct flash *flash, uint32_t address, const uint8_t *data, size_t length)
+{
+    size_t done = 0;
+
+    while (done < length) {
+        uint32_t at = address + (uint32_t)done;
+        size_t part = within_page(at, length - done);
+        const uint8_t *from = data + done;
+        struct page *page = flash->pages[page_of(at)];
+        bool blank = page == NULL;
+
+        if (!clears_nothing(page_bytes(page) + at % FLASH_PAGE, from, part)) {
+            page = page_own(flash, page_of(at));
+            if (page == NULL) {
+                break;
+            }
+            uint8_t *cells = page->bytes + at % FLASH_PAGE;
+
+            if (blank) {
+                memcpy(cells, from, part);
+            } else {
+                for (size_t i = 0; i < part; i++) {
+                    cells[i] &= from[i];
+                }
+            }
+        }
+        done += part;
+    }
+    return done;
+}
+
+/* --- half-done operations --- */
+
+/* SplitMix64: which bits had gone over when the supply failed. */
+static uint64_t noise(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+/* Every operation has its own noise, whatever came before it. */
+static uint64_t noise_of(const struct flash *flash, uint64_t operation)
+{
+    uint64_t state = flash->seed + operation;
+
+    return noise(&state);
+}
+
+/*
+ * An erase moves all cells of a sector towards 1 together. Half done, a word is erased or has some
+ * of its cleared bits set; none that had any cleared bit is as before.
+ */
+static void half_erase(struct flash *flash, const struct flash_sector *sector, uint64_t operation)
+{
+    uint64_t state = noise_of(flash, operation);
+
+    for (unsigned i = page_of(sector->address); i < page_of(sector->address + sector->size); i++) {
+        struct page *page = flash->pages[i] != NULL ? page_own(flash, i) : NULL;
+
+        for (size_t at = 0; page != NULL && at < FLASH_PAGE; at += sizeof(uint32_t)) {
+            uint64_t random = noise(&state);
+            uint32_t word;
+
+            memcpy(&word, page->bytes + at, sizeof(word));
+            word |= word + 1; /* the lowest cleared bit goes first */
+            word |= (random >> 32 & 1) != 0 ? BLANK_WORD : (uint32_t)random;
+            memcpy(page->bytes + at, &word, sizeof(word));
+        }
+    }
+}
+
+/* Half done, some of the bits to be cleared are. */
+static void half_program(struct flash *flash, uint32_t address, const uint8_t *data, size_t width,
+                         uint64_t operation)
+{
+    uint64_t random = noise_of(flash, operation);
+    uint8_t mixed[FLASH_WORD];
+
+    for (size_t i = 0; i < width; i++) {
+        mixed[i] = (uint8_t)(data[i] | random >> (8 * i));
+    }
+    (void)clear_cells(flash, address, mixed, width);
+}
+
+static uint16_t half_protect(const struct flash *flash, uint16_t before, uint16_t after,
+                             uint64_t operation)
+{
+    uint16_t random = (uint16_t)noise_of(flash, operation);
+
+    return (uint16_t)((before & ~random) | (after & random));
+}
+
+/* --- what can be taken back --- */
+
+static uint64_t step_end(const struct step *step)
+{
+    return step->start + step->units * step->unit_ns;
+}
+
+static struct step *step_new(const struct step *model)
+{
+    size_t pages = pages_in(model->address, model->length);
+    struct step *step = malloc(sizeof(*step) + pages * sizeof(step->before[0]));
+
+    if (step != NULL) {
+        *step = *model;
+    }
+    return step;
+}
+
+static void step_append(struct flash *flash, struct step *step)
+{
+    step->older = flash->newest;
+    step->newer = NULL;
+    if (flash->newest != NULL) {
+        flash->newest->newer = step;
+    } else {
+        flash->oldest = step;
+    }
+    flash->newest = step;
+}
+
+/* Takes a step off either end of the list. Its pages are released or have been given back. */
+static void step_drop(struct flash *flash, struct step *step)
+{
+    for (size_t i = 0; i < pages_in(step->address, step->length); i++) {
+        page_release(step->before[i]);
+    }
+    if (step->older != NULL) {
+        step->older->newer = step->newer;
+    } else {
+        flash->oldest = step->newer;
+    }
+    if (step->newer != NULL) {
+        step->newer->older = step->older;
+    } else {
+        flash->newest = step->older;
+    }
+    free(step);
+}
+
+static void forget_steps(struct flash *flash)
+{
+    while (flash->oldest != NULL) {
+        step_drop(flash, flash->oldest);
+    }
+}
+
+/* Remembers the pages that the coming step will change. When memory is short, all that was
+ * remembered becomes final instead: a power failure then finds these operations done. */
+static void remember(struct flash *flash, struct step model)
+{
+    model.start = flash->clock;
+    model.operation = flash->operations;
+    model.nwrp = flash->nwrp;
+
+    struct step *step = step_new(&model);
+
+    if (step == NULL) {
+        forget_steps(flash);
+        return;
+    }
+    for (size_t i = 0; i < pages_in(step->address, step->length); i++) {
+        step->before[i] = page_share(flash->pages[page_of(step->address) + i]);
+    }
+    step_append(flash, step);
+}
+
+static bool copy_steps(struct flash *flash, const struct flash *from)
+{
+    for (const struct step *model = from->oldest; model != NULL; model = model->newer) {
+        struct step *step = step_new(model);
+
+        if (step == NULL) {
+            forget_steps(flash);
+            return false;
+        }
+        for (size_t i = 0; i < pages_in(model->address, model->length); i++) {
+            step->before[i] = page_share(model->before[i]);
+        }
+        step_append(flash, step);
+    }
+    return true;
+}
+
+/* --- a flash --- */
+
+struct flash *flash_new(uint64_t seed)
+{
+    struct flash *flash = calloc(1, sizeof(*flash));
+
+    if (flash != NULL) {
+        flash->seed = seed;
+        flash->nwrp = FLASH_NWRP_NONE;
+        flash->powered = true;
+    }
+    return flash;
+}
+
+void flash_free(struct flash *flash)
+{
+    if (flash == NULL) {
+        return;
+    }
+    forget_steps(flash);
+    for (unsigned i = 0; i < FLASH_PAGES; i++) {
+        page_release(flash->pages[i]);
+    }
+    free(flash);
+}
+
+struct flash *flash_clone(const struct flash *flash)
+{
+    struct flash *clone = malloc(sizeof(*clone));
+
+    if (clone == NULL) {
+        return NULL;
+    }
+    *clone = *flash;
+    clone->reporter = NULL;
+    clone->reporter_context = NULL;
+    clone->oldest = clone->newest = NULL;
+    for (unsigned i = 0; i < FLASH_PAGES; i++) {
+        (void)page_share(clone->pages[i]);
+    }
+    if (!copy_steps(clone, flash)) {
+        flash_free(clone);
+        return NULL;
+    }
+    return clone;
+}
+
+void flash_restore(struct flash *flash, const struct flash *from)
+{
+    struct flash was = *flash;
+
+    if (flash == from) {
+        return;
+    }
+    forget_steps(flash);
+    *flash = *from;
+    flash->reporter = was.reporter;
+    flash->reporter_context = was.reporter_context;
+    flash->oldest = flash->newest = NULL;
+    for (unsigned i = 0; i < FLASH_PAGES; i++) {
+        if (flash->pages[i] != was.pages[i]) {
+            (void)page_share(flash->pages[i]);
+            page_release(was.pages[i]);
+        }
+    }
+    (void)copy_steps(flash, from);
+}
+
+void flash_set_reporter(struct flash *flash, flash_reporter *reporter, void *context)
+{
+    flash->reporter = reporter;
+    flash->reporter_context = context;
+}
+
+bool flash_load(struct flash *flash, uint32_t address, const void *data, size_t length)
+{
+    const uint8_t *bytes = data;
+
+    if (!flash_contains(address, length) && length > 0) {
+        return false;
+    }
+    forget_steps(flash);
+    while (length > 0) {
+        size_t part = within_page(address, length);
+        unsigned index = page_of(address);
+        struct page *page = page_own(flash, index);
+
+        if (page == NULL) {
+            return false;
+        }
+        memcpy(page->bytes + address % FLASH_PAGE, bytes, part);
+        if (memcmp(page->bytes, blank_bytes, FLASH_PAGE) == 0) {
+            page_release(page);
+            flash->pages[index] = NULL;
+        }
+        address += (uint32_t)part;
+        bytes += part;
+        length -= part;
+    }
+    return true;
+}
+
+void flash_set_nwrp(struct flash *flash, uint16_t nwrp)
+{
+    flash->nwrp = nwrp & FLASH_NWRP_NONE;
+}
+
+void flash_set_wear(struct flash *flash, const uint32_t wear[FLASH_SECTORS])
+{
+    memcpy(flash->wear, wear, sizeof(flash->wear));
+}
+
+/* --- reading --- */
+
+int flash_sector_of(uint32_t address)
+{
+    if (!flash_contains(address, 1)) {
+        return -1;
+    }
+    for (int i = FLASH_SECTORS - 1;; i--) {
+        if (address >= flash_sectors[i].address) {
+            return i;
+        }
+    }
+}
+
+void flash_read(const struct flash *flash, uint32_t address, void *data, size_t length)
+{
+    uint8_t *to = data;
+
+    while (length > 0) {
+        size_t part = within_page(address, length);
+
+        memcpy(to, page_bytes(flash->pages[page_of(address)]) + address % FLASH_PAGE, part);
+        address += (uint32_t)part;
+        to += part;
+        length -= part;
+    }
+}
+
+const uint8_t *flash_peek(const struct flash *flash, uint32_t address, size_t *length)
+{
+    *length = within_page(address, FLASH_PAGE);
+    return page_bytes(flash->pages[page_of(address)]) + address % FLASH_PAGE;
+}
+
+uint16_t flash_read16(const struct flash *flash, uint32_t address)
+{
+    uint8_t b[2];
+
+    flash_read(flash, address, b, sizeof(b));
+    return (uint16_t)(b[0] | b[1] << 8);
+}
+
+uint32_t flash_read32(const struct flash *flash, uint32_t address)
+{
+    uint8_t b[4];
+
+    flash_read(flash, address, b, sizeof(b));
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+bool flash_is_blank(const struct flash *flash, uint32_t address, size_t length)
+{
+    while (length > 0) {
+        size_t part = within_page(address, length);
+        const struct page *page = flash->pages[page_of(address)];
+
+        if (page != NULL && memcmp(page->bytes + address % FLASH_PAGE, blank_bytes, part) != 0) {
+            return false;
+        }
+        address += (uint32_t)part;
+        length -= part;
+    }
+    return true;
+}
+
+/* CRC-32 of one blank page. */
+#define BLANK_CRC UINT32_C(0xF154670A)
+
+static uint32_t page_crc(struct page *page)
+{
+    if (page == NULL) {
+        return BLANK_CRC;
+    }
+    if (!page->crc_known) {
+        page->crc = (uint32_t)crc32(0, page->bytes, FLASH_PAGE);
+        page->crc_known = true;
+    }
+    return page->crc;
+}
+
+uint32_t flash_crc32(const struct flash *flash, uint32_t address, size_t length)
+{
+    uLong append_page = crc32_combine_gen(FLASH_PAGE);
+    uLong crc = 0;
+
+    while (length > 0) {
+        size_t part = within_page(address, length);
+        struct page *page = flash->pages[page_of(address)];
+
+        if (part == FLASH_PAGE) {
+            crc = crc32_combine_op(crc, page_crc(page), append_page);
+        } else {
+            crc = crc32(crc, page_bytes(page) + address % FLASH_PAGE, (uInt)part);
+        }
+        address += (uint32_t)part;
+        length -= part;
+    }
+    return (uint32_t)crc;
+}
+
+uint16_t flash_nwrp(const struct flash *flash)
+{
+    return flash->nwrp;
+}
+
+uint32_t flash_wear(const struct flash *flash, unsigned sector)
+{
+    return flash->wear[sector];
+}
+
+size_t flash_private_pages(const struct flash *flash)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < FLASH_PAGES; i++) {
+        count += flash->pages[i] != NULL && flash->pages[i]->refs == 1;
+    }
+    return count;
+}
+
+/* --- operations --- */
+
+uint64_t flash_clock(const struct flash *flash)
+{
+    return flash->clock;
+}
+
+void flash_set_clock(struct flash *flash, uint64_t now)
+{
+    if (now > flash->clock) {
+        flash->clock = now;
+    }
+}
+
+uint64_t flash_operations(const struct flash *flash)
+{
+    return flash->operations;
+}
+
+/* What happens to the next operations: so many are done, then perhaps half of one, and then perhaps
+ * the power is gone. */
+struct fate {
+    uint64_t done;
+    bool half, lost;
+};
+
+static struct fate fate_of(const struct flash *flash, uint64_t units)
+{
+    uint64_t before = flash->cut_operation - flash->operations;
+
+    if (!flash->cut_armed || before >= units) {
+        return (struct fate){.done = units};
+    }
+    return (struct fate){.done = before + (flash->cut == FLASH_CUT_AFTER),
+                         .half = flash->cut == FLASH_CUT_WITHIN,
+                         .lost = true};
+}
+
+static void report(const struct flash *flash, const struct flash_report *what)
+{
+    if (flash->reporter != NULL) {
+        flash->reporter(flash->reporter_context, what);
+    }
+}
+
+static enum flash_status refuse(const struct flash *flash, uint32_t address, uint32_t length,
+                                enum flash_status status)
+{
+    report(flash, &(struct flash_report){.kind = FLASH_REPORT_REFUSED,
+                                         .status = status,
+                                         .start = flash->clock,
+                                         .end = flash->clock,
+                                         .address = address,
+                                         .length = length,
+                                         .operation = flash->operations});
+    return status;
+}
+
+/* Lets time and the operation count pass, reports what was done and loses power where the cut says
+ * so. */
+static enum flash_status conclude(struct flash *flash, struct fate fate, uint64_t unit_ns,
+                                  struct flash_report what)
+{
+    uint64_t issued = fate.done + fate.half;
+
+    what.status = fate.half ? FLASH_NO_POWER : FLASH_COMPLETE;
+    what.start = flash->clock;
+    what.operation = flash->operations;
+    flash->clock += fate.done * unit_ns + (fate.half ? unit_ns / 2 : 0);
+    flash->operations += issued;
+    what.end = flash->clock;
+    if (fate.lost) {
+        flash->powered = false;
+        flash->cut_armed = false;
+    }
+    if (issued > 0) {
+        report(flash, &what);
+    }
+    return fate.lost ? FLASH_NO_POWER : FLASH_COMPLETE;
+}
+
+static bool sector_protected(const struct flash *flash, unsigned sector)
+{
+    return (flash->nwrp >> sector & 1) == 0;
+}
+
+enum flash_status flash_erase(struct flash *flash, unsigned sector)
+{
+    if (!flash->powered) {
+        return FLASH_NO_POWER;
+    }
+    if (sector >= FLASH_SECTORS) {
+        return refuse(flash, 0, 0, FLASH_ERROR_OPERATION);
+    }
+
+    const struct flash_sector *s = &flash_sectors[sector];
+    struct fate fate = fate_of(flash, 1);
+
+    if (sector_protected(flash, sector)) {
+        return refuse(flash, s->address, s->size, FLASH_ERROR_WRITE_PROTECTION);
+    }
+    if (fate.done + fate.half > 0) {
+        remember(flash, (struct step){.kind = STEP_ERASE,
+                                      .unit_ns = s->erase_ns,
+                                      .units = 1,
+                                      .address = s->address,
+                                      .length = s->size});
+        flash->wear[sector]++;
+    }
+    if (fate.half) {
+        half_erase(flash, s, flash->operations);
+    } else if (fate.done > 0) {
+        for (unsigned i = page_of(s->address); i < page_of(s->address + s->size); i++) {
+            page_release(flash->pages[i]);
+            flash->pages[i] = NULL;
+        }
+    }
+    return conclude(flash, fate, s->erase_ns,
+                    (struct flash_report){
+                        .kind = FLASH_REPORT_ERASE, .address = s->address, .length = s->size});
+}
+
+/* How many bytes from `address` on the chip takes without an error; when none, *why. */
+static size_t programmable(const struct flash *flash, uint32_t address, size_t length,
+                           enum flash_width width, enum flash_status *why)
+{
+    int first = flash_sector_of(address);
+
+    if (first < 0) {
+        *why = FLASH_ERROR_OPERATION;
+        return 0;
+    }
+    if (address % width != 0) {
+        *why = FLASH_ERROR_ALIGNMENT;
+        return 0;
+    }
+
+    size_t room = 0;
+
+    for (unsigned i = (unsigned)first;
+         i < FLASH_SECTORS && room < length && !sector_protected(flash, i); i++) {
+        room = flash_sectors[i].address + flash_sectors[i].size - address;
+    }
+    *why = FLASH_ERROR_WRITE_PROTECTION;
+    return room < length ? room : length;
+}
+
+/* Programs a range that the chip takes. */
+static enum flash_status program_run(struct flash *flash, uint32_t address, const uint8_t *data,
+                                     size_t length, enum flash_width width)
+{
+    struct fate fate = fate_of(flash, length / width);
+    size_t whole = (size_t)fate.done * width;
+    size_t touched = whole + (fate.half ? width : 0);
+    size_t done;
+
+    if (touched > 0) {
+        remember(flash, (struct step){.kind = STEP_PROGRAM,
+                                      .unit_ns = PROGRAM_NS,
+                                      .units = touched / width,
+                                      .address = address,
+                                      .length = (uint32_t)touched});
+    }
+    done = clear_cells(flash, address, data, whole);
+    if (done < whole) {
+        fate = (struct fate){.done = done / width};
+        touched = done;
+    } else if (fate.half) {
+        half_program(flash, address + (uint32_t)whole, data + whole, width,
+                     flash->operations + fate.done);
+    }
+
+    enum flash_status status = conclude(flash, fate, PROGRAM_NS,
+                                        (struct flash_report){.kind = FLASH_REPORT_PROGRAM,
+                                                              .address = address,
+                                                              .length = (uint32_t)touched});
+
+    return done < whole ? FLASH_ERROR_PROGRAM : status;
+}
+
+enum flash_status flash_program(struct flash *flash, uint32_t address, const void *data,
+                                size_t length, enum flash_width width)
+{
+    const uint8_t *bytes = data;
+    enum flash_status status = FLASH_COMPLETE;
+
+    if (!flash->powered) {
+        return FLASH_NO_POWER;
+    }
+    while (length > 0 && status == FLASH_COMPLETE) {
+        enum flash_status why;
+        size_t run = programmable(flash, address, length, width, &why);
+
+        if (run == 0) {
+            return refuse(flash, address, (uint32_t)length, why);
+        }
+        status = program_run(flash, address, bytes, run, width);
+        address += (uint32_t)run;
+        bytes += run;
+        length -= run;
+    }
+    return status;
+}
+
+enum flash_status flash_protect(struct flash *flash, uint16_t nwrp)
+{
+    struct fate fate = fate_of(flash, 1);
+
+    if (!flash->powered) {
+        return FLASH_NO_POWER;
+    }
+    nwrp &= FLASH_NWRP_NONE;
+    if (fate.done + fate.half > 0) {
+        remember(flash, (struct step){.kind = STEP_PROTECT, .unit_ns = PROTECT_NS, .units = 1});
+        flash->nwrp = fate.half ? half_protect(flash, flash->nwrp, nwrp, flash->operations) : nwrp;
+    }
+    return conclude(flash, fate, PROTECT_NS,
+                    (struct flash_report){.kind = FLASH_REPORT_PROTECT, .nwrp = flash->nwrp});
+}
+
+/* --- power --- */
+
+void flash_cut_at(struct flash *flash, uint64_t operation, enum flash_cut cut)
+{
+    flash->cut_armed = true;
+    flash->cut_operation = operation;
+    flash->cut = cut;
+}
+
+bool flash_powered(const struct flash *flash)
+{
+    return flash->powered;
+}
+
+/* Puts back one page of a programmed run, except for what had been done of it: `whole` bytes from
+ * `address` on, and half of the unit behind those. */
+static void take_back_page(struct flash *flash, struct page **before, uint32_t address,
+                           size_t whole, size_t half, uint64_t operation)
+{
+    struct page *after = flash->pages[page_of(address)];
+    const uint8_t *data = page_bytes(after) + address % FLASH_PAGE;
+
+    flash->pages[page_of(address)] = *before;
+    *before = NULL;
+    (void)clear_cells(flash, address, data, whole);
+    if (half > 0) {
+        half_program(flash, address + (uint32_t)whole, data + whole, half, operation);
+    }
+    page_release(after);
+}
+
+static void take_back_program(struct flash *flash, struct step *step, struct fate fate)
+{
+    uint32_t unit = step->length / (uint32_t)step->units;
+    size_t whole = (size_t)fate.done * unit;
+    size_t half = fate.half ? unit : 0;
+    uint64_t operation = step->operation + fate.done;
+
+    for (size_t at = 0, i = 0; at < step->length; i++) {
+        uint32_t address = step->address + (uint32_t)at;
+        size_t part = within_page(address, step->length - at);
+
+        if (whole < at + part) {
+            size_t keep = whole > at ? whole - at : 0;
+
+            take_back_page(flash, &step->before[i], address, keep, whole >= at ? half : 0,
+                           operation);
+        }
+        at += part;
+    }
+}
+
+static void take_back_erase(struct flash *flash, struct step *step, struct fate fate)
+{
+    unsigned sector = (unsigned)flash_sector_of(step->address);
+
+    for (unsigned i = 0; i < pages_in(step->address, step->length); i++) {
+        unsigned index = page_of(step->address) + i;
+
+        page_release(flash->pages[index]);
+        flash->pages[index] = step->before[i];
+        step->before[i] = NULL;
+    }
+    if (fate.half) {
+        half_erase(flash, &flash_sectors[sector], step->operation);
+    } else {
+        flash->wear[sector]--;
+    }
+}
+
+/* What of a step had been done when the supply failed. */
+static struct fate fate_at(const struct step *step, uint64_t time)
+{
+    uint64_t elapsed = time > step->start ? time - step->start : 0;
+
+    return (struct fate){.done = elapsed / step->unit_ns, .half = elapsed % step->unit_ns != 0};
+}
+
+void flash_power_fail(struct flash *flash, uint64_t time)
+{
+    while (flash->newest != NULL && step_end(flash->newest) > time) {
+        struct step *step = flash->newest;
+        struct fate fate = fate_at(step, time);
+
+        switch (step->kind) {
+        case STEP_ERASE:
+            take_back_erase(flash, step, fate);
+            break;
+        case STEP_PROGRAM:
+            take_back_program(flash, step, fate);
+            break;
+        case STEP_PROTECT:
+            flash->nwrp = fate.half ? half_protect(flash, step->nwrp, flash->nwrp, step->operation)
+                                    : step->nwrp;
+            break;
+        }
+        flash->operations = step->operation + fate.done + fate.half;
+        step_drop(flash, step);
+    }
+    forget_steps(flash);
+    flash->powered = false;
+    flash->cut_armed = false;
+    if (flash->clock > time) {
+        flash->clock = time;
+    }
+}
+
+void flash_settle(struct flash *flash, uint64_t time)
+{
+    while (flash->oldest != NULL && step_end(flash->oldest) <= time) {
+        step_drop(flash, flash->oldest);
+    }
+}
+
+void flash_power_on(struct flash *flash, uint64_t now)
+{
+    flash->powered = true;
+    flash->cut_armed = false;
+    flash->clock = now;
+}
