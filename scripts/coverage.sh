@@ -9,7 +9,7 @@ build=build/coverage
 find $build -name '*.gcda' -delete
 ctest --test-dir $build -L '^unit$' --no-tests=error -j "$(nproc)" --output-on-failure
 gcovr --root . --object-directory $build --filter devmodel/ --branches --print-summary \
-    --output $build/branches.txt --json-summary $build/summary.json
+    --txt $build/branches.txt --json-summary $build/summary.json
 cat $build/branches.txt
 
 # The first "branch_percent" of the summary may belong to a file; the total is at its top level.
