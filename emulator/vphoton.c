@@ -1,0 +1,49 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "emulator/commands.h"
+#include "emulator/complaint.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *description;
+} commands[] = {
+    {"new", cmd_new, "Make a board in a device directory"},
+};
+
+static void print_help(void)
+{
+    printf("usage: vphoton COMMAND [OPTIONS] ...\n"
+           "A virtual Particle Photon for flashing tools.\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        printf("  %-10s %s\n", commands[i].name, commands[i].description);
+    }
+    printf("\nEach command explains itself: vphoton COMMAND --help\n"
+           "Exit codes: 0 done, 1 the answer is no, 2 usage, 3 environment; `run` gives its "
+           "command's.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : NULL;
+    if (!word) {
+        say_error("no command given; see vphoton --help");
+        return EXIT_USAGE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("vphoton %s\n", VPHOTON_VERSION);
+        return EXIT_DONE;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_help();
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(word, commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    say_error("unknown %s \"%s\"; see vphoton --help", word[0] == '-' ? "option" : "command", word);
+    return EXIT_USAGE;
+}
