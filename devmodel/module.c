@@ -38,7 +38,7 @@ static uint32_t get32(const uint8_t *bytes)
     return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
 }
 
-static uint32_t get32_big_endian(const uint8_t *bytes)
+uint32_t module_crc_decode(const uint8_t bytes[MODULE_CRC_SIZE])
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
@@ -55,7 +55,7 @@ static void put32(uint8_t *bytes, uint32_t value)
     put16(bytes + 2, (uint16_t)(value >> 16));
 }
 
-static void put32_big_endian(uint8_t *bytes, uint32_t value)
+static void put_crc(uint8_t bytes[MODULE_CRC_SIZE], uint32_t value)
 {
     bytes[0] = (uint8_t)(value >> 24);
     bytes[1] = (uint8_t)(value >> 16);
@@ -138,7 +138,7 @@ enum module_error module_parse(struct module *module, const uint8_t *image, size
         return MODULE_BAD_BOUNDS;
     }
     module->size = body + MODULE_CRC_SIZE;
-    module->crc_stored = get32_big_endian(image + body);
+    module->crc_stored = module_crc_decode(image + body);
     module->crc_computed = (uint32_t)crc32_z(0, image, body);
     module_suffix_decode(&module->suffix, image + body - MODULE_SUFFIX_MAX);
     if (module->suffix.size != SUFFIX_BARE && module->suffix.size != SUFFIX_WITH_PRODUCT) {
@@ -235,5 +235,5 @@ void module_seal(uint8_t *image, size_t size, module_digest *digest)
             image[sha256 + i] = (uint8_t)(i + 1);
         }
     }
-    put32_big_endian(image + body, (uint32_t)crc32_z(0, image, body));
+    put_crc(image + body, (uint32_t)crc32_z(0, image, body));
 }

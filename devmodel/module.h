@@ -81,6 +81,9 @@ void module_info_encode(const struct module_info *info, uint8_t bytes[MODULE_PRE
 /* The suffix, from the last MODULE_SUFFIX_MAX bytes before the end. */
 void module_suffix_decode(struct module_suffix *suffix, const uint8_t bytes[MODULE_SUFFIX_MAX]);
 
+/* The CRC as stored behind the body. */
+uint32_t module_crc_decode(const uint8_t bytes[MODULE_CRC_SIZE]);
+
 /* Parses a file image. `module` is valid as far as it could be read; MODULE_OK says nothing about
  * the CRC. */
 __attribute__((warn_unused_result)) enum module_error

@@ -16,11 +16,15 @@
 /* Reads the prefix of the image at `address`; false when it does not lie inside the flash. Says
  * nothing about validity: erased flash gives a prefix of 0xFF. */
 bool module_flash_info(const struct flash *flash, uint32_t address, struct module_info *info);
+/* The suffix of the module at `address`; false when its end does not lie inside the flash. */
+bool module_flash_suffix(const struct flash *flash, uint32_t address,
+                         const struct module_info *info, struct module_suffix *suffix);
 /* CRC of the module at `address` (its body read there, whatever its start says) matches the stored
  * one. */
 bool module_flash_crc_ok(const struct flash *flash, uint32_t address,
                          const struct module_info *info);
-/* Prefix names this start, ends inside [start, limit], and has the platform. */
+/* Prefix names this start, an end not above the limit, and the platform: all that a bootloader asks
+ * of the image it jumps to. */
 bool module_flash_in_place(const struct module_info *info, uint32_t start, uint32_t limit,
                            uint16_t platform);
 
@@ -35,10 +39,12 @@ struct module_copy {
 
 enum module_copy_status {
     MODULE_COPY_OK,
-    MODULE_COPY_REFUSED, /* a test failed; nothing was erased */
+    MODULE_COPY_REFUSED, /* a test failed or a range is not in the flash; nothing was erased */
     MODULE_COPY_FAILED   /* erase or program failed on the way */
 };
 
+/* Tests the source as the flags ask, lifts the write protection of the destination's sectors,
+ * erases and programs them. */
 __attribute__((warn_unused_result)) enum module_copy_status
 module_flash_copy(struct flash *flash, const struct module_copy *copy);
 

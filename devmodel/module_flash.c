@@ -1,0 +1,150 @@
+#include "module_flash.h"
+
+/* The unit of the <= 0.4.8 driver, which counts every sector as this large. */
+#define LARGE_SECTOR UINT32_C(0x20000)
+
+#define WORD         4
+
+bool module_flash_info(const struct flash *flash, uint32_t address, struct module_info *info)
+{
+    uint8_t bytes[MODULE_PREFIX_SIZE];
+    uint32_t prefix;
+
+    if (!flash_contains(address, WORD)) {
+        return false;
+    }
+    prefix = address + module_prefix_offset(flash_read32(flash, address));
+    if (!flash_contains(prefix, sizeof(bytes))) {
+        return false;
+    }
+    flash_read(flash, prefix, bytes, sizeof(bytes));
+    module_info_decode(info, bytes);
+    return true;
+}
+
+/* Length of the body of the module at `address`; false when body and CRC do not lie in the flash.
+ */
+static bool body_length(uint32_t address, const struct module_info *info, uint32_t *length)
+{
+    *length = info->end - info->start;
+    return info->end > info->start && *length < FLASH_SIZE &&
+           flash_contains(address, *length + MODULE_CRC_SIZE);
+}
+
+bool module_flash_suffix(const struct flash *flash, uint32_t address,
+                         const struct module_info *info, struct module_suffix *suffix)
+{
+    uint8_t bytes[MODULE_SUFFIX_MAX];
+    uint32_t length;
+
+    if (!body_length(address, info, &length) || length < sizeof(bytes)) {
+        return false;
+    }
+    flash_read(flash, address + length - MODULE_SUFFIX_MAX, bytes, sizeof(bytes));
+    module_suffix_decode(suffix, bytes);
+    return true;
+}
+
+bool module_flash_crc_ok(const struct flash *flash, uint32_t address,
+                         const struct module_info *info)
+{
+    uint8_t stored[MODULE_CRC_SIZE];
+    uint32_t length;
+
+    if (!body_length(address, info, &length)) {
+        return false;
+    }
+    flash_read(flash, address + length, stored, sizeof(stored));
+    return flash_crc32(flash, address, length) == module_crc_decode(stored);
+}
+
+bool module_flash_in_place(const struct module_info *info, uint32_t start, uint32_t limit,
+                           uint16_t platform)
+{
+    return info->start == start && info->end <= limit && info->platform == platform;
+}
+
+/* The tests in the firmware's order. Lengths wrap at 32 bits as they do there. */
+static bool acceptable(const struct flash *flash, const struct module_copy *copy)
+{
+    struct module_info info;
+
+    if (copy->flags == 0) {
+        return true;
+    }
+    if (!module_flash_info(flash, copy->source, &info)) {
+        return false;
+    }
+    if ((copy->flags & MODULE_VERIFY_FUNCTION) &&
+        copy->length < info.end - info.start + MODULE_CRC_SIZE) {
+        return false;
+    }
+    if (info.platform != copy->platform && info.function != MODULE_RESOURCE) {
+        return false;
+    }
+    if ((copy->flags & MODULE_VERIFY_DESTINATION) && info.start != copy->destination) {
+        return false;
+    }
+    if ((copy->flags & MODULE_VERIFY_FUNCTION) && info.function != copy->function) {
+        return false;
+    }
+    return !(copy->flags & MODULE_VERIFY_CRC) || module_flash_crc_ok(flash, copy->source, &info);
+}
+
+/* Lifts the sector's write protection when it is set, then erases it. */
+static bool erase_sector(struct flash *flash, unsigned sector)
+{
+    uint16_t nwrp = flash_nwrp(flash), bit = (uint16_t)(1U << sector);
+
+    if (!(nwrp & bit) && flash_protect(flash, nwrp | bit) != FLASH_COMPLETE) {
+        return false;
+    }
+    return flash_erase(flash, sector) == FLASH_COMPLETE;
+}
+
+/* The <= 0.4.8 driver takes every sector for a large one; harmless where it is used, because
+ * modules start at the sectors that are. */
+static bool erase(struct flash *flash, const struct module_copy *copy)
+{
+    unsigned sector = (unsigned)flash_sector_of(copy->destination);
+    unsigned last = copy->whole_sectors_by_length
+                        ? sector + (copy->length - 1) / LARGE_SECTOR
+                        : (unsigned)flash_sector_of(copy->destination + copy->length - 1);
+
+    for (; sector <= last; sector++) {
+        if (!erase_sector(flash, sector)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Word by word, so a length that is not a multiple takes along what follows the source. */
+static bool program(struct flash *flash, const struct module_copy *copy)
+{
+    uint8_t words[FLASH_PAGE];
+
+    for (uint32_t done = 0; done < copy->length; done += sizeof(words)) {
+        uint32_t left = (copy->length - done + WORD - 1) / WORD * WORD;
+        uint32_t part = left < sizeof(words) ? left : (uint32_t)sizeof(words);
+
+        if (!flash_contains(copy->source + done, part)) {
+            return false;
+        }
+        flash_read(flash, copy->source + done, words, part);
+        if (flash_program(flash, copy->destination + done, words, part, FLASH_WORD) !=
+            FLASH_COMPLETE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum module_copy_status module_flash_copy(struct flash *flash, const struct module_copy *copy)
+{
+    if (copy->length == 0 || !flash_contains(copy->source, copy->length) ||
+        !flash_contains(copy->destination, copy->length) || !acceptable(flash, copy)) {
+        return MODULE_COPY_REFUSED;
+    }
+    return erase(flash, copy) && program(flash, copy) ? MODULE_COPY_OK : MODULE_COPY_FAILED;
+}
