@@ -164,7 +164,7 @@ static enum usb_handshake transact(struct board *board, struct transfer *transfe
 /* --- one transfer, as far as it goes --- */
 
 /* Moves board time to when the board is ready; false when that does not help. */
-static bool jump(struct root_port *port, unsigned *jumps)
+static bool jump_to_ready(struct root_port *port, unsigned *jumps)
 {
     struct board *board = port->board;
 
@@ -193,7 +193,7 @@ static enum step step(struct root_port *port, struct transfer *transfer, unsigne
             break;
         case USB_NAK:
             transfer->errors = 0;
-            if (!jump(port, jumps)) {
+            if (!jump_to_ready(port, jumps)) {
                 return STEP_WAITS;
             }
             break;
@@ -247,18 +247,18 @@ static void notice_detach(struct root_port *port)
 
 void root_port_poll(struct root_port *port)
 {
-    notice_detach(port);
     if (port->telling) {
+        notice_detach(port); /* the outer call tells it, and sees the next attach */
         return;
     }
     port->telling = true;
     for (;;) {
+        notice_detach(port);
         if (port->told != port->generation) {
             port->told = port->generation;
             if (port->on_attach != NULL) {
                 port->on_attach(port->on_attach_context, port, root_port_attached(port));
             }
-            notice_detach(port);
         } else if (!root_port_attached(port) && port->board->ops->attached(port->board)) {
             port->attaches = port->board->attaches;
             port->generation++;
@@ -269,9 +269,9 @@ void root_port_poll(struct root_port *port)
     port->telling = false;
 }
 
-void root_port_init(struct root_port *port, struct board *board, bool jump_when_busy)
+void root_port_init(struct root_port *port, struct board *board, bool jump)
 {
-    *port = (struct root_port){.board = board, .jump = jump_when_busy};
+    *port = (struct root_port){.board = board, .jump = jump};
     root_port_poll(port);
 }
 

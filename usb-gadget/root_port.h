@@ -76,7 +76,7 @@ struct root_port {
     uint64_t attaches;        /* board->attaches of this generation */
     struct transfer *failing; /* of a detach or bus reset, not completed yet */
     uint64_t told;            /* the generation that on_attach heard of last */
-    bool telling;             /* inside on_attach */
+    bool telling;             /* inside root_port_poll */
     bool running;             /* inside root_port_run: submitted transfers wait for its loop */
 };
 
