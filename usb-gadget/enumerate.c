@@ -55,8 +55,8 @@ enum transfer_status control_transfer(struct root_port *port, const uint8_t setu
     memcpy(transfer.setup, setup, sizeof transfer.setup);
     port->jump = true;
     root_port_submit(port, &transfer);
-    if (!wait.done) {
-        root_port_run(port); /* submitted from inside a callback */
+    if (!wait.done && port->running) {
+        root_port_run(port); /* inside a callback, where a submission only queues */
     }
     if (!wait.done && root_port_cancel(port, &transfer)) {
         transfer.status = TRANSFER_TIMEOUT; /* NAK for ever: the host gives up */
