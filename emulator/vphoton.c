@@ -10,6 +10,7 @@ static const struct {
     const char *description;
 } commands[] = {
     {"new", cmd_new, "Make a board in a device directory"},
+    {"module", cmd_module, "Make, show and judge firmware modules"},
 };
 
 static void print_help(void)
