@@ -134,8 +134,9 @@ struct board_ops {
     /* An independent copy that shares flash pages; NULL when memory is short. The copy has no
      * observer. */
     struct board *(*clone)(const struct board *board);
-    /* Makes `board` what `from` is, except for the observer. Costs the differences only. */
-    void (*restore)(struct board *board, const struct board *from);
+    /* Makes `board` what `from` is, except for the observer; for a host that is a new attach. Costs
+     * the differences only. False, with nothing changed, when memory is short. */
+    bool (*restore)(struct board *board, const struct board *from);
 };
 
 /* First member of every engine's own struct. */

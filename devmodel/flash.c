@@ -901,3 +901,18 @@ void flash_power_on(struct flash *flash, uint64_t now)
     flash->cut_armed = false;
     flash->clock = now;
 }
+
+enum flash_status flash_erase_unprotecting(struct flash *flash, unsigned sector)
+{
+    uint16_t nwrp = flash_nwrp(flash);
+    uint16_t bit = (uint16_t)(1U << sector);
+
+    if ((nwrp & bit) == 0) {
+        enum flash_status status = flash_protect(flash, nwrp | bit);
+
+        if (status != FLASH_COMPLETE) {
+            return status;
+        }
+    }
+    return flash_erase(flash, sector);
+}

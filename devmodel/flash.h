@@ -135,6 +135,9 @@ uint64_t flash_operations(const struct flash *flash);
 
 __attribute__((warn_unused_result)) enum flash_status flash_erase(struct flash *flash,
                                                                   unsigned sector);
+/* Lifts the sector's write protection first when it is set, as the firmware's erase call does. */
+__attribute__((warn_unused_result)) enum flash_status flash_erase_unprotecting(struct flash *flash,
+                                                                               unsigned sector);
 /* Programs units of `width` bytes; `length` is a multiple of the width. Stops at the first unit
  * that fails. */
 __attribute__((warn_unused_result)) enum flash_status flash_program(struct flash *flash,

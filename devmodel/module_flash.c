@@ -91,17 +91,6 @@ static bool acceptable(const struct flash *flash, const struct module_copy *copy
     return !(copy->flags & MODULE_VERIFY_CRC) || module_flash_crc_ok(flash, copy->source, &info);
 }
 
-/* Lifts the sector's write protection when it is set, then erases it. */
-static bool erase_sector(struct flash *flash, unsigned sector)
-{
-    uint16_t nwrp = flash_nwrp(flash), bit = (uint16_t)(1U << sector);
-
-    if (!(nwrp & bit) && flash_protect(flash, nwrp | bit) != FLASH_COMPLETE) {
-        return false;
-    }
-    return flash_erase(flash, sector) == FLASH_COMPLETE;
-}
-
 /* The <= 0.4.8 driver takes every sector for a large one; harmless where it is used, because
  * modules start at the sectors that are. */
 static bool erase(struct flash *flash, const struct module_copy *copy)
@@ -112,7 +101,7 @@ static bool erase(struct flash *flash, const struct module_copy *copy)
                         : (unsigned)flash_sector_of(copy->destination + copy->length - 1);
 
     for (; sector <= last; sector++) {
-        if (!erase_sector(flash, sector)) {
+        if (flash_erase_unprotecting(flash, sector) != FLASH_COMPLETE) {
             return false;
         }
     }
@@ -140,10 +129,15 @@ static bool program(struct flash *flash, const struct module_copy *copy)
     return true;
 }
 
+bool module_flash_copy_allowed(const struct flash *flash, const struct module_copy *copy)
+{
+    return copy->length > 0 && flash_contains(copy->source, copy->length) &&
+           flash_contains(copy->destination, copy->length) && acceptable(flash, copy);
+}
+
 enum module_copy_status module_flash_copy(struct flash *flash, const struct module_copy *copy)
 {
-    if (copy->length == 0 || !flash_contains(copy->source, copy->length) ||
-        !flash_contains(copy->destination, copy->length) || !acceptable(flash, copy)) {
+    if (!module_flash_copy_allowed(flash, copy)) {
         return MODULE_COPY_REFUSED;
     }
     return erase(flash, copy) && program(flash, copy) ? MODULE_COPY_OK : MODULE_COPY_FAILED;

@@ -278,13 +278,14 @@ static uint32_t backup_nothing(const struct board *board, unsigned number)
     return 0;
 }
 
-static void restore(struct board *board, const struct board *from)
+static bool restore(struct board *board, const struct board *from)
 {
     board_observer *observer = board->observer;
     void *context = board->observer_context;
 
     *null_of(board) = *null_of(from);
     board_observe(board, observer, context);
+    return true;
 }
 
 static struct board *clone(const struct board *board)
@@ -294,7 +295,7 @@ static struct board *clone(const struct board *board)
     if (copy == NULL) {
         return NULL;
     }
-    restore(&copy->board, board);
+    (void)restore(&copy->board, board);
     return &copy->board;
 }
 
