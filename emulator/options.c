@@ -63,8 +63,10 @@ int options_next(struct options *options)
 {
     const struct command_help *help = options->help;
     struct option longs[ROWS_MAX + 2] = {{"help", no_argument, NULL, VALUE_HELP}};
+    /* '+': stop at the first word that is no option; ':': say which value is missing. */
     char shorts[2 * ROWS_MAX + 4] = "+:h";
     size_t used = strlen(shorts);
+    const char *first = help->command ? shorts : shorts + 1;
     for (size_t i = 0; i < help->count && i < ROWS_MAX; i++) {
         const struct option_row *row = &help->rows[i];
         longs[i + 1] = (struct option){row->name, row->argument ? required_argument : no_argument,
@@ -76,7 +78,7 @@ int options_next(struct options *options)
             }
         }
     }
-    int found = getopt_long(options->argc, options->argv, shorts, longs, NULL);
+    int found = getopt_long(options->argc, options->argv, first, longs, NULL);
     options->next = optind;
     options->value = optarg;
     if (found == -1) {

@@ -22,6 +22,7 @@ struct command_help {
     const struct option_row *rows;
     size_t count;
     const char *notes; /* after the options; may be NULL */
+    bool command;      /* a command line follows: options end at its first word */
 };
 
 enum {
@@ -39,7 +40,8 @@ struct options {
 };
 
 void options_begin(struct options *options, const struct command_help *help, int argc, char **argv);
-/* Index of the next option's row, or OPTION_*. Options end at the first other word or at "--". */
+/* Index of the next option's row, or OPTION_*. Options may stand behind other words, up to "--",
+ * unless a command line follows. */
 int options_next(struct options *options);
 void options_print_help(const struct command_help *help);
 /* Says "NAME: <text>; see vphoton NAME --help" and gives EXIT_USAGE. */
