@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+
+#include "cells.h"
 
 #define MS UINT64_C(1000000)
 
@@ -21,23 +22,6 @@ const struct flash_sector flash_sectors[FLASH_SECTORS] = {
 
 #define BLANK_WORD UINT32_C(0xFFFFFFFF)
 
-#define FF16       255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
-#define FF256                                                                                      \
-    FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16, FF16
-
-/* What an absent page reads as. */
-static const uint8_t blank_bytes[FLASH_PAGE] = {FF256, FF256, FF256, FF256, FF256, FF256,
-                                                FF256, FF256, FF256, FF256, FF256, FF256,
-                                                FF256, FF256, FF256, FF256};
-
-/* 4 KiB of cells. Only a page with a single owner is ever modified. */
-struct page {
-    unsigned refs;
-    bool crc_known;
-    uint32_t crc;
-    _Alignas(16) uint8_t bytes[FLASH_PAGE];
-};
-
 enum step_kind { STEP_ERASE, STEP_PROGRAM, STEP_PROTECT };
 
 /* A run of operations that may still be taken back, with the pages as they were before it. */
@@ -48,11 +32,11 @@ struct step {
     uint64_t operation, units; /* the first one's number, and how many */
     uint32_t address, length;
     uint16_t nwrp; /* before STEP_PROTECT */
-    struct page *before[];
+    struct cells_page *before[];
 };
 
 struct flash {
-    struct page *pages[FLASH_PAGES]; /* NULL: blank */
+    struct cells cells;
     uint32_t wear[FLASH_SECTORS];
     uint16_t nwrp;
     uint64_t seed;
@@ -66,111 +50,6 @@ struct flash {
     flash_reporter *reporter;
     void *reporter_context;
 };
-
-/* --- pages --- */
-
-static const uint8_t *page_bytes(const struct page *page)
-{
-    return page != NULL ? page->bytes : blank_bytes;
-}
-
-static struct page *page_share(struct page *page)
-{
-    if (page != NULL) {
-        page->refs++;
-    }
-    return page;
-}
-
-static void page_release(struct page *page)
-{
-    if (page != NULL && --page->refs == 0) {
-        free(page);
-    }
-}
-
-static unsigned page_of(uint32_t address)
-{
-    return (address - FLASH_BASE) / FLASH_PAGE;
-}
-
-/* Bytes from `address` to the end of its page, at most `length`. */
-static size_t within_page(uint32_t address, size_t length)
-{
-    size_t room = FLASH_PAGE - address % FLASH_PAGE;
-
-    return length < room ? length : room;
-}
-
-static size_t pages_in(uint32_t address, uint32_t length)
-{
-    return length == 0 ? 0 : page_of(address + length - 1) - page_of(address) + 1;
-}
-
-/* This flash's own copy of a page, to be modified; NULL when memory is short. */
-static struct page *page_own(struct flash *flash, unsigned index)
-{
-    struct page *page = flash->pages[index];
-
-    if (page == NULL || page->refs > 1) {
-        struct page *own = malloc(sizeof(*own));
-
-        if (own == NULL) {
-            return NULL;
-        }
-        memcpy(own->bytes, page_bytes(page), FLASH_PAGE);
-        own->refs = 1;
-        page_release(page);
-        flash->pages[index] = own;
-        page = own;
-    }
-    page->crc_known = false;
-    return page;
-}
-
-/* Would programming `data` leave these cells as they are? */
-static bool clears_nothing(const uint8_t *cells, const uint8_t *data, size_t length)
-{
-    uint8_t cleared = 0;
-
-    for (size_t i = 0; i < length; i++) {
-        cleared |= (uint8_t)(cells[i] & ~data[i]);
-    }
-    return cleared == 0;
-}
-
-/* Clears the cells that are 0 in `data`. Returns how many bytes it did: fewer when memory is short.
- */
-static size_t clear_cells(struct flash *flash, uint32_t address, const uint8_t *data, size_t length)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        uint32_t at = address + (uint32_t)done;
-        size_t part = within_page(at, length - done);
-        const uint8_t *from = data + done;
-        struct page *page = flash->pages[page_of(at)];
-        bool blank = page == NULL;
-
-        if (!clears_nothing(page_bytes(page) + at % FLASH_PAGE, from, part)) {
-            page = page_own(flash, page_of(at));
-            if (page == NULL) {
-                break;
-            }
-            uint8_t *cells = page->bytes + at % FLASH_PAGE;
-
-            if (blank) {
-                memcpy(cells, from, part);
-            } else {
-                for (size_t i = 0; i < part; i++) {
-                    cells[i] &= from[i];
-                }
-            }
-        }
-        done += part;
-    }
-    return done;
-}
 
 /* --- half-done operations --- */
 
@@ -199,18 +78,19 @@ static uint64_t noise_of(const struct flash *flash, uint64_t operation)
 static void half_erase(struct flash *flash, const struct flash_sector *sector, uint64_t operation)
 {
     uint64_t state = noise_of(flash, operation);
+    unsigned first = cells_page_of(sector->address);
 
-    for (unsigned i = page_of(sector->address); i < page_of(sector->address + sector->size); i++) {
-        struct page *page = flash->pages[i] != NULL ? page_own(flash, i) : NULL;
+    for (unsigned i = first; i < first + sector->size / FLASH_PAGE; i++) {
+        uint8_t *bytes = flash->cells.pages[i] != NULL ? cells_own(&flash->cells, i) : NULL;
 
-        for (size_t at = 0; page != NULL && at < FLASH_PAGE; at += sizeof(uint32_t)) {
+        for (size_t at = 0; bytes != NULL && at < FLASH_PAGE; at += sizeof(uint32_t)) {
             uint64_t random = noise(&state);
             uint32_t word;
 
-            memcpy(&word, page->bytes + at, sizeof(word));
+            memcpy(&word, bytes + at, sizeof(word));
             word |= word + 1; /* the lowest cleared bit goes first */
             word |= (random >> 32 & 1) != 0 ? BLANK_WORD : (uint32_t)random;
-            memcpy(page->bytes + at, &word, sizeof(word));
+            memcpy(bytes + at, &word, sizeof(word));
         }
     }
 }
@@ -225,7 +105,7 @@ static void half_program(struct flash *flash, uint32_t address, const uint8_t *d
     for (size_t i = 0; i < width; i++) {
         mixed[i] = (uint8_t)(data[i] | random >> (8 * i));
     }
-    (void)clear_cells(flash, address, mixed, width);
+    (void)cells_clear(&flash->cells, address, mixed, width);
 }
 
 static uint16_t half_protect(const struct flash *flash, uint16_t before, uint16_t after,
@@ -243,45 +123,14 @@ static uint64_t step_end(const struct step *step)
     return step->start + step->units * step->unit_ns;
 }
 
-static struct step *step_new(const struct step *model)
-{
-    size_t pages = pages_in(model->address, model->length);
-    struct step *step = malloc(sizeof(*step) + pages * sizeof(step->before[0]));
-
-    if (step != NULL) {
-        *step = *model;
-    }
-    return step;
-}
-
-static void step_append(struct flash *flash, struct step *step)
-{
-    step->older = flash->newest;
-    step->newer = NULL;
-    if (flash->newest != NULL) {
-        flash->newest->newer = step;
-    } else {
-        flash->oldest = step;
-    }
-    flash->newest = step;
-}
-
 /* Takes a step off either end of the list. Its pages are released or have been given back. */
 static void step_drop(struct flash *flash, struct step *step)
 {
-    for (size_t i = 0; i < pages_in(step->address, step->length); i++) {
-        page_release(step->before[i]);
+    for (size_t i = 0; i < cells_pages_in(step->address, step->length); i++) {
+        cells_page_release(step->before[i]);
     }
-    if (step->older != NULL) {
-        step->older->newer = step->newer;
-    } else {
-        flash->oldest = step->newer;
-    }
-    if (step->newer != NULL) {
-        step->newer->older = step->older;
-    } else {
-        flash->newest = step->older;
-    }
+    *(step->older != NULL ? &step->older->newer : &flash->oldest) = step->newer;
+    *(step->newer != NULL ? &step->newer->older : &flash->newest) = step->older;
     free(step);
 }
 
@@ -292,39 +141,44 @@ static void forget_steps(struct flash *flash)
     }
 }
 
-/* Remembers the pages that the coming step will change. When memory is short, all that was
- * remembered becomes final instead: a power failure then finds these operations done. */
+/* Remembers a step and the pages that it changes, as they are before. When memory is short all
+ * steps become final instead, and false: a power failure then finds these operations done. */
+static bool step_append(struct flash *flash, const struct step *model,
+                        struct cells_page *const *pages)
+{
+    size_t count = cells_pages_in(model->address, model->length);
+    struct step *step = malloc(sizeof(*step) + count * sizeof(step->before[0]));
+
+    if (step == NULL) {
+        forget_steps(flash);
+        return false;
+    }
+    *step = *model;
+    for (size_t i = 0; i < count; i++) {
+        step->before[i] = cells_page_share(pages[i]);
+    }
+    step->older = flash->newest;
+    step->newer = NULL;
+    *(flash->newest != NULL ? &flash->newest->newer : &flash->oldest) = step;
+    flash->newest = step;
+    return true;
+}
+
+/* Remembers what is about to be done. */
 static void remember(struct flash *flash, struct step model)
 {
     model.start = flash->clock;
     model.operation = flash->operations;
     model.nwrp = flash->nwrp;
-
-    struct step *step = step_new(&model);
-
-    if (step == NULL) {
-        forget_steps(flash);
-        return;
-    }
-    for (size_t i = 0; i < pages_in(step->address, step->length); i++) {
-        step->before[i] = page_share(flash->pages[page_of(step->address) + i]);
-    }
-    step_append(flash, step);
+    (void)step_append(flash, &model, &flash->cells.pages[cells_page_of(model.address)]);
 }
 
 static bool copy_steps(struct flash *flash, const struct flash *from)
 {
     for (const struct step *model = from->oldest; model != NULL; model = model->newer) {
-        struct step *step = step_new(model);
-
-        if (step == NULL) {
-            forget_steps(flash);
+        if (!step_append(flash, model, model->before)) {
             return false;
         }
-        for (size_t i = 0; i < pages_in(model->address, model->length); i++) {
-            step->before[i] = page_share(model->before[i]);
-        }
-        step_append(flash, step);
     }
     return true;
 }
@@ -349,9 +203,7 @@ void flash_free(struct flash *flash)
         return;
     }
     forget_steps(flash);
-    for (unsigned i = 0; i < FLASH_PAGES; i++) {
-        page_release(flash->pages[i]);
-    }
+    cells_release(&flash->cells);
     free(flash);
 }
 
@@ -366,9 +218,7 @@ struct flash *flash_clone(const struct flash *flash)
     clone->reporter = NULL;
     clone->reporter_context = NULL;
     clone->oldest = clone->newest = NULL;
-    for (unsigned i = 0; i < FLASH_PAGES; i++) {
-        (void)page_share(clone->pages[i]);
-    }
+    cells_share(&clone->cells, &flash->cells);
     if (!copy_steps(clone, flash)) {
         flash_free(clone);
         return NULL;
@@ -378,22 +228,18 @@ struct flash *flash_clone(const struct flash *flash)
 
 void flash_restore(struct flash *flash, const struct flash *from)
 {
-    struct flash was = *flash;
+    flash_reporter *reporter = flash->reporter;
+    void *context = flash->reporter_context;
 
     if (flash == from) {
         return;
     }
     forget_steps(flash);
+    cells_assign(&flash->cells, &from->cells);
     *flash = *from;
-    flash->reporter = was.reporter;
-    flash->reporter_context = was.reporter_context;
+    flash->reporter = reporter;
+    flash->reporter_context = context;
     flash->oldest = flash->newest = NULL;
-    for (unsigned i = 0; i < FLASH_PAGES; i++) {
-        if (flash->pages[i] != was.pages[i]) {
-            (void)page_share(flash->pages[i]);
-            page_release(was.pages[i]);
-        }
-    }
     (void)copy_steps(flash, from);
 }
 
@@ -405,34 +251,16 @@ void flash_set_reporter(struct flash *flash, flash_reporter *reporter, void *con
 
 bool flash_load(struct flash *flash, uint32_t address, const void *data, size_t length)
 {
-    const uint8_t *bytes = data;
-
-    if (!flash_contains(address, length) && length > 0) {
+    if (length > 0 && !flash_contains(address, length)) {
         return false;
     }
     forget_steps(flash);
-    while (length > 0) {
-        size_t part = within_page(address, length);
-        unsigned index = page_of(address);
-        struct page *page = page_own(flash, index);
-
-        if (page == NULL) {
-            return false;
-        }
-        memcpy(page->bytes + address % FLASH_PAGE, bytes, part);
-        if (memcmp(page->bytes, blank_bytes, FLASH_PAGE) == 0) {
-            page_release(page);
-            flash->pages[index] = NULL;
-        }
-        address += (uint32_t)part;
-        bytes += part;
-        length -= part;
-    }
-    return true;
+    return cells_store(&flash->cells, address, data, length);
 }
 
 void flash_set_nwrp(struct flash *flash, uint16_t nwrp)
 {
+    forget_steps(flash);
     flash->nwrp = nwrp & FLASH_NWRP_NONE;
 }
 
@@ -460,9 +288,9 @@ void flash_read(const struct flash *flash, uint32_t address, void *data, size_t 
     uint8_t *to = data;
 
     while (length > 0) {
-        size_t part = within_page(address, length);
+        size_t part = cells_within_page(address, length);
 
-        memcpy(to, page_bytes(flash->pages[page_of(address)]) + address % FLASH_PAGE, part);
+        memcpy(to, cells_peek(&flash->cells, address), part);
         address += (uint32_t)part;
         to += part;
         length -= part;
@@ -471,8 +299,8 @@ void flash_read(const struct flash *flash, uint32_t address, void *data, size_t 
 
 const uint8_t *flash_peek(const struct flash *flash, uint32_t address, size_t *length)
 {
-    *length = within_page(address, FLASH_PAGE);
-    return page_bytes(flash->pages[page_of(address)]) + address % FLASH_PAGE;
+    *length = cells_within_page(address, FLASH_PAGE);
+    return cells_peek(&flash->cells, address);
 }
 
 uint16_t flash_read16(const struct flash *flash, uint32_t address)
@@ -493,52 +321,12 @@ uint32_t flash_read32(const struct flash *flash, uint32_t address)
 
 bool flash_is_blank(const struct flash *flash, uint32_t address, size_t length)
 {
-    while (length > 0) {
-        size_t part = within_page(address, length);
-        const struct page *page = flash->pages[page_of(address)];
-
-        if (page != NULL && memcmp(page->bytes + address % FLASH_PAGE, blank_bytes, part) != 0) {
-            return false;
-        }
-        address += (uint32_t)part;
-        length -= part;
-    }
-    return true;
-}
-
-/* CRC-32 of one blank page. */
-#define BLANK_CRC UINT32_C(0xF154670A)
-
-static uint32_t page_crc(struct page *page)
-{
-    if (page == NULL) {
-        return BLANK_CRC;
-    }
-    if (!page->crc_known) {
-        page->crc = (uint32_t)crc32(0, page->bytes, FLASH_PAGE);
-        page->crc_known = true;
-    }
-    return page->crc;
+    return cells_are_blank(&flash->cells, address, length);
 }
 
 uint32_t flash_crc32(const struct flash *flash, uint32_t address, size_t length)
 {
-    uLong append_page = crc32_combine_gen(FLASH_PAGE);
-    uLong crc = 0;
-
-    while (length > 0) {
-        size_t part = within_page(address, length);
-        struct page *page = flash->pages[page_of(address)];
-
-        if (part == FLASH_PAGE) {
-            crc = crc32_combine_op(crc, page_crc(page), append_page);
-        } else {
-            crc = crc32(crc, page_bytes(page) + address % FLASH_PAGE, (uInt)part);
-        }
-        address += (uint32_t)part;
-        length -= part;
-    }
-    return (uint32_t)crc;
+    return cells_crc32(&flash->cells, address, length);
 }
 
 uint16_t flash_nwrp(const struct flash *flash)
@@ -553,12 +341,7 @@ uint32_t flash_wear(const struct flash *flash, unsigned sector)
 
 size_t flash_private_pages(const struct flash *flash)
 {
-    size_t count = 0;
-
-    for (unsigned i = 0; i < FLASH_PAGES; i++) {
-        count += flash->pages[i] != NULL && flash->pages[i]->refs == 1;
-    }
-    return count;
+    return cells_private_pages(&flash->cells);
 }
 
 /* --- operations --- */
@@ -673,10 +456,7 @@ enum flash_status flash_erase(struct flash *flash, unsigned sector)
     if (fate.half) {
         half_erase(flash, s, flash->operations);
     } else if (fate.done > 0) {
-        for (unsigned i = page_of(s->address); i < page_of(s->address + s->size); i++) {
-            page_release(flash->pages[i]);
-            flash->pages[i] = NULL;
-        }
+        cells_erase(&flash->cells, s->address, s->size);
     }
     return conclude(flash, fate, s->erase_ns,
                     (struct flash_report){
@@ -724,7 +504,7 @@ static enum flash_status program_run(struct flash *flash, uint32_t address, cons
                                       .address = address,
                                       .length = (uint32_t)touched});
     }
-    done = clear_cells(flash, address, data, whole);
+    done = cells_clear(&flash->cells, address, data, whole);
     if (done < whole) {
         fate = (struct fate){.done = done / width};
         touched = done;
@@ -774,7 +554,10 @@ enum flash_status flash_protect(struct flash *flash, uint16_t nwrp)
     }
     nwrp &= FLASH_NWRP_NONE;
     if (fate.done + fate.half > 0) {
-        remember(flash, (struct step){.kind = STEP_PROTECT, .unit_ns = PROTECT_NS, .units = 1});
+        remember(flash, (struct step){.kind = STEP_PROTECT,
+                                      .unit_ns = PROTECT_NS,
+                                      .units = 1,
+                                      .address = FLASH_BASE});
         flash->nwrp = fate.half ? half_protect(flash, flash->nwrp, nwrp, flash->operations) : nwrp;
     }
     return conclude(flash, fate, PROTECT_NS,
@@ -797,19 +580,20 @@ bool flash_powered(const struct flash *flash)
 
 /* Puts back one page of a programmed run, except for what had been done of it: `whole` bytes from
  * `address` on, and half of the unit behind those. */
-static void take_back_page(struct flash *flash, struct page **before, uint32_t address,
+static void take_back_page(struct flash *flash, struct cells_page **before, uint32_t address,
                            size_t whole, size_t half, uint64_t operation)
 {
-    struct page *after = flash->pages[page_of(address)];
-    const uint8_t *data = page_bytes(after) + address % FLASH_PAGE;
+    struct cells_page **page = &flash->cells.pages[cells_page_of(address)];
+    const uint8_t *data = cells_peek(&flash->cells, address);
+    struct cells_page *after = *page;
 
-    flash->pages[page_of(address)] = *before;
+    *page = *before;
     *before = NULL;
-    (void)clear_cells(flash, address, data, whole);
+    (void)cells_clear(&flash->cells, address, data, whole);
     if (half > 0) {
         half_program(flash, address + (uint32_t)whole, data + whole, half, operation);
     }
-    page_release(after);
+    cells_page_release(after);
 }
 
 static void take_back_program(struct flash *flash, struct step *step, struct fate fate)
@@ -821,7 +605,7 @@ static void take_back_program(struct flash *flash, struct step *step, struct fat
 
     for (size_t at = 0, i = 0; at < step->length; i++) {
         uint32_t address = step->address + (uint32_t)at;
-        size_t part = within_page(address, step->length - at);
+        size_t part = cells_within_page(address, step->length - at);
 
         if (whole < at + part) {
             size_t keep = whole > at ? whole - at : 0;
@@ -837,11 +621,11 @@ static void take_back_erase(struct flash *flash, struct step *step, struct fate 
 {
     unsigned sector = (unsigned)flash_sector_of(step->address);
 
-    for (unsigned i = 0; i < pages_in(step->address, step->length); i++) {
-        unsigned index = page_of(step->address) + i;
+    for (unsigned i = 0; i < cells_pages_in(step->address, step->length); i++) {
+        struct cells_page **page = &flash->cells.pages[cells_page_of(step->address) + i];
 
-        page_release(flash->pages[index]);
-        flash->pages[index] = step->before[i];
+        cells_page_release(*page);
+        *page = step->before[i];
         step->before[i] = NULL;
     }
     if (fate.half) {

@@ -44,7 +44,10 @@ enum flash_status {
 
 enum flash_width { FLASH_BYTE = 1, FLASH_WORD = 4 };
 
-/* Where in one operation the supply fails. */
+/*
+ * Where in one operation the supply fails. Within: an erased word keeps not all of its cleared
+ * bits, a programmed unit has some of its bits cleared, option bits are old or new.
+ */
 enum flash_cut { FLASH_CUT_BEFORE, FLASH_CUT_WITHIN, FLASH_CUT_AFTER };
 
 struct flash_sector {
@@ -67,7 +70,8 @@ enum flash_report_kind {
 
 struct flash_report {
     enum flash_report_kind kind;
-    enum flash_status status; /* FLASH_COMPLETE, or why it was refused */
+    enum flash_status status; /* FLASH_COMPLETE, why it was refused, or FLASH_NO_POWER when its last
+                                 operation is half done */
     uint64_t start, end;      /* board time, ns */
     uint32_t address, length;
     uint64_t operation; /* number of its first operation: an erase, one programmed unit, one option
@@ -85,12 +89,13 @@ struct flash *flash_new(uint64_t seed);
 void flash_free(struct flash *flash);
 /* A second flash with the same contents, sharing pages; no reporter. */
 struct flash *flash_clone(const struct flash *flash);
-/* Makes `flash` equal to `from` (contents, option bytes, wear, counters, clock); costs the
- * differences. */
+/* Makes `flash` equal to `from` (contents, option bytes, wear, counters, clock, power, what can be
+ * taken back), except for the reporter; costs the differences. */
 void flash_restore(struct flash *flash, const struct flash *from);
 void flash_set_reporter(struct flash *flash, flash_reporter *reporter, void *context);
 
-/* --- not operations of the chip: a programmer's socket, no time, no wear --- */
+/* --- not operations of the chip: a programmer's socket, no time, no wear; all operations issued
+ * before are final --- */
 
 /* Replaces the contents. `length` must not reach past the end. False when memory is short or out of
  * range. */
@@ -127,19 +132,23 @@ size_t flash_private_pages(const struct flash *flash);
 /* --- the chip's operations; each starts at flash_clock() and moves it --- */
 
 /* Board time up to which operations have been issued. The owner sets it forward to "now" before a
- * run. */
+ * run; it does not go back. */
 uint64_t flash_clock(const struct flash *flash);
 void flash_set_clock(struct flash *flash, uint64_t now);
-/* Operations issued since new: erases, programmed units and option byte writes each count one. */
+/* Operations issued since new: erases, programmed units and option byte writes each count one,
+ * refused ones and those taken back do not. */
 uint64_t flash_operations(const struct flash *flash);
 
+/* FLASH_ERROR_WRITE_PROTECTION: nothing happened. FLASH_ERROR_OPERATION: no such sector. */
 __attribute__((warn_unused_result)) enum flash_status flash_erase(struct flash *flash,
                                                                   unsigned sector);
 /* Lifts the sector's write protection first when it is set, as the firmware's erase call does. */
 __attribute__((warn_unused_result)) enum flash_status flash_erase_unprotecting(struct flash *flash,
                                                                                unsigned sector);
 /* Programs units of `width` bytes; `length` is a multiple of the width. Stops at the first unit
- * that fails. */
+ * that fails: FLASH_ERROR_ALIGNMENT, FLASH_ERROR_WRITE_PROTECTION, FLASH_ERROR_OPERATION outside
+ * the flash (the CPU's bus fault), FLASH_ERROR_PROGRAM when memory is short. A bit that is 0 stays
+ * 0 without an error. */
 __attribute__((warn_unused_result)) enum flash_status flash_program(struct flash *flash,
                                                                     uint32_t address,
                                                                     const void *data, size_t length,
@@ -150,7 +159,8 @@ __attribute__((warn_unused_result)) enum flash_status flash_protect(struct flash
 
 /* --- power --- */
 
-/* The supply will fail at operation number `operation`. */
+/* The supply will fail at operation number `operation`; never if that one has been issued. The call
+ * in which it fails returns FLASH_NO_POWER and leaves flash_clock() at the time of the failure. */
 void flash_cut_at(struct flash *flash, uint64_t operation, enum flash_cut cut);
 /* False once the cut has happened or flash_power_fail() was called. */
 bool flash_powered(const struct flash *flash);
