@@ -105,12 +105,18 @@ void engine_boot_event(struct photon *photon, const char *text)
     engine_tell(photon, &(struct board_event){.kind = BOARD_EVENT_BOOT, .text = text});
 }
 
+static bool same_led(const struct led *a, const struct led *b)
+{
+    return a->pattern == b->pattern && a->colour == b->colour && a->period_ms == b->period_ms &&
+           a->code == b->code;
+}
+
 static void set_led(struct photon *photon, struct led led)
 {
     struct timeline_entry entry = {.effect = EFFECT_LED,
                                    .event = {.kind = BOARD_EVENT_LED, .u.led = led}};
 
-    if (memcmp(&led, &photon->led_ahead, sizeof(led)) != 0) {
+    if (!same_led(&led, &photon->led_ahead)) {
         photon->led_ahead = led;
         push(photon, &entry);
     }
