@@ -38,18 +38,15 @@ void device_dir_close(struct device_dir *dir);
 
 const char *device_dir_path(const struct device_dir *dir);
 const struct device_identity *device_dir_identity(const struct device_dir *dir);
-/* As it was when the directory was opened. */
+/* As the directory holds it. */
 const struct device_small_state *device_dir_small_state(const struct device_dir *dir);
-/* The flash as it was when the directory was opened, with option bytes and wear, owned by the
- * caller; NULL when memory is short. */
+/* The flash as the directory holds it, with option bytes and wear, owned by the caller; NULL when
+ * memory is short. */
 struct flash *device_dir_flash(const struct device_dir *dir);
 
-/* Says that the board's flash changed in this range. */
-void device_dir_touch(struct device_dir *dir, uint32_t address, uint32_t length);
-/* Says that anything may have changed (a power failure took operations back). */
-void device_dir_touch_all(struct device_dir *dir);
-/* Writes what was touched, with registers, option bytes and wear, as one change. After a failure
- * the directory keeps the last whole change and nothing more is ever written; says so once. */
+/* Writes what differs from what the directory holds - flash, registers, option bytes, wear - as one
+ * change. Cheap when little differs. After a failure the directory keeps the last whole change and
+ * nothing more is ever written; says so once. */
 __attribute__((warn_unused_result)) bool device_dir_commit(struct device_dir *dir,
                                                            const struct flash *flash,
                                                            const struct backup *backup,
