@@ -186,6 +186,7 @@ static const struct command_help module_help = {
     .usage = "build [OPTIONS]\nshow [--json] FILE\nverify FILE",
     .purpose = "Makes, shows and judges firmware modules.",
     .notes = "Each part explains itself: vphoton module build --help",
+    .command = true,
 };
 
 int cmd_module(int argc, char **argv)
