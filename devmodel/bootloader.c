@@ -231,7 +231,7 @@ static void start_watchdog(struct photon *photon)
          part2.version < WATCHDOG_PART2_VERSION)) {
         return;
     }
-    photon->watchdog_at = cpu_now(photon) + WATCHDOG_NS;
+    engine_set_timer(photon, TIMER_WATCHDOG, cpu_now(photon) + WATCHDOG_NS);
 }
 
 /* The action, once everything is decided. */
@@ -280,6 +280,7 @@ static void go_on(struct photon *photon)
     bool save = false;
 
     photon->life = LIFE_BOOTING;
+    engine_stop_timer(photon, TIMER_BUTTON);
     if (boot->safe_mode || (boot->stage >= STAGE_FACTORY && boot->factory)) {
         /* The safe-mode stage leaves its mark on a factory reset, too. */
         boot->flags.startup_mode = 1;
@@ -300,12 +301,11 @@ static void go_on(struct photon *photon)
 
 /* --- the button --- */
 
-uint64_t bootloader_button_deadline(const struct photon *photon)
+static void watch_button(struct photon *photon)
 {
-    if (photon->life != LIFE_BUTTON || photon->boot.stage >= STAGE_END) {
-        return BOARD_NEVER;
-    }
-    return photon->boot.button_looked + stage_ns[photon->boot.stage + 1];
+    const struct boot *boot = &photon->boot;
+
+    engine_set_timer(photon, TIMER_BUTTON, boot->button_looked + stage_ns[boot->stage + 1]);
 }
 
 static void cancel_flags(struct boot *boot)
@@ -347,6 +347,9 @@ void bootloader_button_stage(struct photon *photon)
     struct boot *boot = &photon->boot;
 
     boot->stage++;
+    if (boot->stage < STAGE_END) {
+        watch_button(photon);
+    }
     switch (boot->stage) {
     case STAGE_SAFE_MODE:
         if (boot->quirks->cancel_at_safe_mode_stage) {
@@ -492,6 +495,7 @@ void bootloader_start(struct photon *photon, uint32_t cause)
     if (photon->button_pressed) {
         boot->button_looked = cpu_now(photon);
         photon->life = LIFE_BUTTON;
+        watch_button(photon);
         return;
     }
     go_on(photon);

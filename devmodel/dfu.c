@@ -32,7 +32,6 @@ void dfu_reset(struct dfu *dfu)
     dfu->stuck = false;
     dfu->pointer = MAP_SYSTEM_PART1;
     dfu->alternate = DFU_ALT_FLASH;
-    dfu->leave_at = BOARD_NEVER;
     memset(dfu->buffer, 0, sizeof(dfu->buffer));
 }
 
@@ -347,7 +346,7 @@ void dfu_data_sent(struct photon *photon)
             dfu_leave(photon);
         } else {
             enter(photon, DFU_MANIFEST_WAIT_RESET);
-            dfu->leave_at = cpu_now(photon) + LEAVE_DELAY_NS;
+            engine_set_timer(photon, TIMER_LEAVE, cpu_now(photon) + LEAVE_DELAY_NS);
         }
     }
 }

@@ -62,7 +62,6 @@ struct dfu {
     /* Survive everything but a CPU reset. */
     uint32_t pointer;
     uint8_t alternate;
-    uint64_t leave_at; /* board time of the reset after leave, or BOARD_NEVER */
     uint8_t buffer[DFU_TRANSFER_SIZE + DFU_OVERRUN];
 };
 

@@ -35,6 +35,14 @@ enum photon_life {
 #define CAUSE_SOFTWARE UINT32_C(0x14000000)
 #define CAUSE_WATCHDOG UINT32_C(0x24000000)
 
+/* Things that the board does later by itself; one moment each. */
+enum timer {
+    TIMER_WATCHDOG,
+    TIMER_BUTTON, /* the next stage of a held button */
+    TIMER_LEAVE,  /* the reset after a DFU leave */
+    TIMERS
+};
+
 /* What the bootloader has decided so far in this boot. */
 struct boot {
     const struct bootloader_quirks *quirks;
@@ -53,10 +61,10 @@ struct photon {
     struct timeline timeline;
     enum photon_life life;
     bool button_pressed;
-    struct led led;       /* what is lit now */
-    struct led led_ahead; /* what the CPU has set, ahead of now */
-    uint64_t watchdog_at; /* BOARD_NEVER when not running */
-    uint64_t due;         /* earliest thing to do: timeline, timers */
+    struct led led;         /* what is lit now */
+    struct led led_ahead;   /* what the CPU has set, ahead of now */
+    uint64_t timer[TIMERS]; /* board times, BOARD_NEVER when not running */
+    uint64_t due;           /* earliest thing to do: timeline, timers */
     struct boot boot;
     struct settings_link settings;
     struct usb_device usb;
@@ -70,8 +78,11 @@ static inline uint64_t cpu_now(const struct photon *photon)
     return flash_clock(photon->flash);
 }
 void cpu_spend(struct photon *photon, uint64_t ns);
-/* Recomputes `due`; call after changing a timer. */
-void engine_rearm(struct photon *photon);
+void engine_set_timer(struct photon *photon, enum timer timer, uint64_t at);
+static inline void engine_stop_timer(struct photon *photon, enum timer timer)
+{
+    engine_set_timer(photon, timer, BOARD_NEVER);
+}
 
 /* --- effects at cpu_now() --- */
 
@@ -90,8 +101,7 @@ void engine_hang(struct photon *photon, const char *text);
 /* --- bootloader.c --- */
 
 void bootloader_start(struct photon *photon, uint32_t cause);
-/* Next moment at which a held button changes the stage, or BOARD_NEVER. */
-uint64_t bootloader_button_deadline(const struct photon *photon);
+/* TIMER_BUTTON ran down: the held button reaches its next stage. */
 void bootloader_button_stage(struct photon *photon);
 void bootloader_button_released(struct photon *photon);
 /* Sets the flags of a finished update, leaves the bus and resets. */

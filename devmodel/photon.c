@@ -157,12 +157,29 @@ void engine_backup(struct photon *photon, unsigned number, uint32_t value)
     push(photon, &entry);
 }
 
+static void stop_timers(struct photon *photon)
+{
+    for (size_t i = 0; i < TIMERS; i++) {
+        photon->timer[i] = BOARD_NEVER;
+    }
+}
+
+/* The firmware's own timers end with it; the watchdog has its own clock. */
+static void stop_firmware_timers(struct photon *photon)
+{
+    uint64_t watchdog = photon->timer[TIMER_WATCHDOG];
+
+    stop_timers(photon);
+    photon->timer[TIMER_WATCHDOG] = watchdog;
+}
+
 void engine_reset(struct photon *photon, uint32_t cause, const char *text)
 {
     struct timeline_entry entry = {
         .effect = EFFECT_RESET, .undo = cause, .event = {.kind = BOARD_EVENT_RESET, .text = text}};
 
     photon->life = LIFE_BOOTING;
+    stop_firmware_timers(photon);
     push(photon, &entry);
 }
 
@@ -172,6 +189,7 @@ void engine_hang(struct photon *photon, const char *text)
                                    .event = {.kind = BOARD_EVENT_HANG, .text = text}};
 
     photon->life = LIFE_DEAD;
+    stop_firmware_timers(photon);
     push(photon, &entry);
 }
 
@@ -217,18 +235,22 @@ static void flash_told(void *context, const struct flash_report *report)
 
 /* --- stretches --- */
 
-void engine_rearm(struct photon *photon)
+static void rearm(struct photon *photon)
 {
     uint64_t due = timeline_due(&photon->timeline);
-    uint64_t button = bootloader_button_deadline(photon);
 
-    due = photon->dfu.leave_at < due ? photon->dfu.leave_at : due;
-    due = photon->watchdog_at < due ? photon->watchdog_at : due;
-    due = button < due ? button : due;
+    for (size_t i = 0; i < TIMERS; i++) {
+        due = photon->timer[i] < due ? photon->timer[i] : due;
+    }
     if (photon->usb.setup_latched && cpu_now(photon) < due) {
         due = cpu_now(photon);
     }
     photon->due = due;
+}
+
+void engine_set_timer(struct photon *photon, enum timer timer, uint64_t at)
+{
+    photon->timer[timer] = at;
 }
 
 /* The CPU starts a stretch now. Returns where it starts, for stretch_end(). */
@@ -246,18 +268,17 @@ static void stretch_end(struct photon *photon, uint64_t start)
     uint64_t busy = cpu_now(photon) - start;
 
     /* The flash stalls the CPU and with it the tick that counts down to the reset after a leave. */
-    if (photon->dfu.leave_at != BOARD_NEVER && photon->dfu.leave_at > start) {
-        photon->dfu.leave_at += busy;
+    if (photon->timer[TIMER_LEAVE] != BOARD_NEVER && photon->timer[TIMER_LEAVE] > start) {
+        photon->timer[TIMER_LEAVE] += busy;
     }
     if (!flash_powered(photon->flash) && photon->life != LIFE_OFF) {
         struct timeline_entry entry = {.effect = EFFECT_POWER_LOST};
 
         photon->life = LIFE_BOOTING;
-        photon->dfu.leave_at = BOARD_NEVER;
-        photon->watchdog_at = BOARD_NEVER;
+        stop_timers(photon);
         push(photon, &entry);
     }
-    engine_rearm(photon);
+    rearm(photon);
 }
 
 /* Takes back what the CPU did ahead of now. */
@@ -284,7 +305,7 @@ static void stop_everything(struct photon *photon)
     dfu_reset(&photon->dfu);
     photon->boot = (struct boot){0};
     photon->settings = (struct settings_link){0};
-    photon->watchdog_at = BOARD_NEVER;
+    stop_timers(photon);
     if (photon->led.pattern != LED_OFF) {
         struct board_event event = {.time = photon->board.now, .kind = BOARD_EVENT_LED};
 
@@ -316,7 +337,7 @@ static void lose_power(struct photon *photon)
     }
     photon->life = LIFE_OFF;
     tell_now(photon, BOARD_EVENT_POWER, NULL, 0);
-    engine_rearm(photon);
+    rearm(photon);
 }
 
 static void setup_now(struct photon *photon, const uint8_t packet[8])
@@ -327,38 +348,56 @@ static void setup_now(struct photon *photon, const uint8_t packet[8])
     stretch_end(photon, start);
 }
 
+static void watchdog_bites(struct photon *photon)
+{
+    rewind_to_now(photon);
+    flash_power_on(photon->flash, photon->board.now);
+    cpu_reset(photon, CAUSE_WATCHDOG, "watchdog");
+}
+
+static void fire(struct photon *photon, enum timer timer)
+{
+    static void (*const handlers[TIMERS])(struct photon * photon) = {
+        [TIMER_BUTTON] = bootloader_button_stage,
+        [TIMER_LEAVE] = dfu_leave,
+    };
+    uint64_t start;
+
+    photon->timer[timer] = BOARD_NEVER;
+    if (timer == TIMER_WATCHDOG) {
+        watchdog_bites(photon);
+        return;
+    }
+    start = stretch_begin(photon);
+    handlers[timer](photon);
+    stretch_end(photon, start);
+}
+
 /* Does the one thing that is due at board.now. */
 static void step(struct photon *photon)
 {
     const struct timeline_entry *first = timeline_first(&photon->timeline);
-    uint64_t now = photon->board.now;
-    uint64_t start;
 
-    if (first != NULL && first->event.time <= now) {
+    if (first != NULL && first->event.time <= photon->board.now) {
         struct timeline_entry entry = *first;
 
         timeline_pop(&photon->timeline);
         apply(photon, &entry);
-    } else if (photon->watchdog_at <= now) {
-        rewind_to_now(photon);
-        flash_power_on(photon->flash, now);
-        cpu_reset(photon, CAUSE_WATCHDOG, "watchdog");
-    } else if (photon->dfu.leave_at <= now) {
-        photon->dfu.leave_at = BOARD_NEVER;
-        start = stretch_begin(photon);
-        dfu_leave(photon);
-        stretch_end(photon, start);
-    } else if (bootloader_button_deadline(photon) <= now) {
-        start = stretch_begin(photon);
-        bootloader_button_stage(photon);
-        stretch_end(photon, start);
-    } else if (photon->usb.setup_latched && cpu_now(photon) <= now) {
-        photon->usb.setup_latched = false;
-        if (photon->life == LIFE_DFU) {
-            setup_now(photon, photon->usb.latched);
+        rearm(photon);
+        return;
+    }
+    for (enum timer timer = 0; timer < TIMERS; timer++) {
+        if (photon->timer[timer] <= photon->board.now) {
+            fire(photon, timer);
+            rearm(photon);
+            return;
         }
     }
-    engine_rearm(photon);
+    photon->usb.setup_latched = false;
+    if (photon->life == LIFE_DFU) {
+        setup_now(photon, photon->usb.latched);
+    }
+    rearm(photon);
 }
 
 static void run_until(struct photon *photon, uint64_t until)
@@ -475,7 +514,7 @@ static void photon_bus_reset(struct board *board)
     if (photon->usb.attached) {
         usb_device_bus_reset(&photon->usb);
         tell_now(photon, BOARD_EVENT_USB_BUS_RESET, NULL, 0);
-        engine_rearm(photon);
+        rearm(photon);
     }
 }
 
@@ -531,7 +570,7 @@ static enum usb_handshake photon_setup(struct board *board, const uint8_t packet
         memcpy(photon->usb.latched, packet, sizeof(photon->usb.latched));
         photon->usb.setup_latched = photon->life == LIFE_DFU;
         photon->usb.ep0.stage = EP0_NOTHING;
-        engine_rearm(photon);
+        rearm(photon);
     }
     return USB_ACK;
 }
@@ -695,11 +734,11 @@ struct board *photon_new(const struct photon_config *config, struct flash *flash
     photon->config = *config;
     photon->flash = flash;
     photon->life = LIFE_OFF;
-    photon->watchdog_at = BOARD_NEVER;
+    stop_timers(photon);
     usb_device_reset(&photon->usb);
     dfu_reset(&photon->dfu);
     flash_set_reporter(flash, flash_told, photon);
-    engine_rearm(photon);
+    rearm(photon);
     return &photon->board;
 }
 

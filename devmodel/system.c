@@ -262,14 +262,14 @@ static void hard_fault(struct photon *photon)
     cpu_spend(photon, FAULT_NS);
     engine_sos(photon, SOS_HARD_FAULT);
     cpu_spend(photon, SOS_NS);
-    photon->watchdog_at = BOARD_NEVER;
+    engine_stop_timer(photon, TIMER_WATCHDOG);
     engine_reset(photon, CAUSE_SOFTWARE, "SOS 1");
 }
 
 static void run(struct photon *photon)
 {
     photon->life = LIFE_SYSTEM;
-    photon->watchdog_at = BOARD_NEVER;
+    engine_stop_timer(photon, TIMER_WATCHDOG);
     engine_backup(photon, BACKUP_HEALTH, BACKUP_HEALTH_CLEARED);
     engine_boot_event(photon, "system runs: listening");
     engine_led(photon, LED_TOGGLE, LED_BLUE, LISTENING_TOGGLE_MS);
