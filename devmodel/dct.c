@@ -100,7 +100,7 @@ static enum dct_status erase_copy(struct flash *flash, const struct copy *copy)
 static enum dct_status write_chunk(struct flash *flash, uint32_t address, const uint8_t *data,
                                    size_t length)
 {
-    size_t head = -address % sizeof(uint32_t);
+    size_t head = (0u - address) % sizeof(uint32_t);
 
     if (head > length) {
         head = length;
