@@ -186,6 +186,7 @@ static void enter_dfu(struct photon *photon)
     engine_led(photon, LED_TOGGLE, LED_YELLOW, TOGGLE_MS_MODE);
     cpu_spend(photon, DFU_START_NS);
     photon->life = LIFE_DFU;
+    photon->usb.function = &dfu_function;
     engine_attach(photon, true);
 }
 

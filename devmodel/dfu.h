@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct photon;
+struct usb_function;
 struct usb_setup;
 
 #define DFU_TRANSFER_SIZE 4096
@@ -65,9 +66,11 @@ struct dfu {
     uint8_t buffer[DFU_TRANSFER_SIZE + DFU_OVERRUN];
 };
 
+/* DFU on the device stack (dfu_function.c). */
+extern const struct usb_function dfu_function;
+
 /* A CPU reset. */
 void dfu_reset(struct dfu *dfu);
-/* SET_CONFIGURATION changed the configuration to 1 (configured) or 0. */
 void dfu_configured(struct photon *photon, bool configured);
 /* A class request to the interface; prepares the answer on endpoint 0. */
 void dfu_setup(struct photon *photon, const struct usb_setup *setup);

@@ -340,6 +340,13 @@ static void lose_power(struct photon *photon)
     rearm(photon);
 }
 
+/* There is firmware that handles the USB core's interrupts. */
+static bool firmware_listens(const struct photon *photon)
+{
+    return (photon->life == LIFE_DFU || photon->life == LIFE_SYSTEM) &&
+           photon->usb.function != NULL;
+}
+
 static void setup_now(struct photon *photon, const uint8_t packet[8])
 {
     uint64_t start = stretch_begin(photon);
@@ -394,7 +401,7 @@ static void step(struct photon *photon)
         }
     }
     photon->usb.setup_latched = false;
-    if (photon->life == LIFE_DFU) {
+    if (firmware_listens(photon)) {
         setup_now(photon, photon->usb.latched);
     }
     rearm(photon);
@@ -551,7 +558,7 @@ static void tell_transaction(struct photon *photon, enum usb_token token,
 /* The CPU can handle an interrupt of the USB core now. */
 static bool serving(const struct photon *photon)
 {
-    return photon->life == LIFE_DFU && cpu_now(photon) <= photon->board.now;
+    return firmware_listens(photon) && cpu_now(photon) <= photon->board.now;
 }
 
 static enum usb_handshake photon_setup(struct board *board, const uint8_t packet[8])
@@ -568,7 +575,7 @@ static enum usb_handshake photon_setup(struct board *board, const uint8_t packet
     } else {
         /* The USB core takes it without the CPU; only the last one counts. */
         memcpy(photon->usb.latched, packet, sizeof(photon->usb.latched));
-        photon->usb.setup_latched = photon->life == LIFE_DFU;
+        photon->usb.setup_latched = firmware_listens(photon);
         photon->usb.ep0.stage = EP0_NOTHING;
         rearm(photon);
     }
@@ -583,10 +590,10 @@ static enum usb_handshake photon_out(struct board *board, uint8_t endpoint, cons
 
     if (!transaction(photon, length)) {
         answer = USB_SILENT;
-    } else if (serving(photon) && endpoint == 0) {
+    } else if (serving(photon)) {
         uint64_t start = stretch_begin(photon);
 
-        answer = usb_device_out(photon, data, length);
+        answer = usb_device_out(photon, endpoint, data, length);
         stretch_end(photon, start);
     }
     tell_transaction(photon, USB_TOKEN_OUT, answer, endpoint, data, length);
@@ -606,16 +613,16 @@ static enum usb_handshake photon_in(struct board *board, uint8_t endpoint, void 
         tell_transaction(photon, USB_TOKEN_IN, USB_SILENT, endpoint, NULL, 0);
         return USB_SILENT;
     }
-    if (!serving(photon) || endpoint != 0) {
+    if (!serving(photon)) {
         tell_transaction(photon, USB_TOKEN_IN, USB_NAK, endpoint, NULL, 0);
         return USB_NAK;
     }
     start = stretch_begin(photon);
-    answer = usb_device_in(photon, data, length, &taken);
+    answer = usb_device_in(photon, endpoint, data, length, &taken);
     photon->board.now += *length * DATA_BYTE_NS;
-    tell_transaction(photon, USB_TOKEN_IN, answer, 0, data, *length);
+    tell_transaction(photon, USB_TOKEN_IN, answer, endpoint, data, *length);
     if (taken) {
-        dfu_data_sent(photon);
+        photon->usb.function->data_sent(photon);
     }
     stretch_end(photon, start);
     return answer;

@@ -4,13 +4,10 @@
 
 #include "engine.h"
 
-/* The functional descriptor's type (DFU 1.1 §4.1.3). */
-#define DESCRIPTOR_DFU_FUNCTIONAL 0x21
-
-#define FEATURE_REMOTE_WAKEUP     1
-#define STATUS_SELF_POWERED       1
-#define STATUS_REMOTE_WAKEUP      2
-#define CONFIGURATIONS            1
+#define FEATURE_REMOTE_WAKEUP 1
+#define STATUS_SELF_POWERED   1
+#define STATUS_REMOTE_WAKEUP  2
+#define CONFIGURATIONS        1
 
 void usb_device_reset(struct usb_device *usb)
 {
@@ -83,6 +80,11 @@ void ep0_receive(struct usb_device *usb, uint32_t length)
 
 /* --- requests to the device: bRequest decides, whatever the type bits say --- */
 
+static void device_get_descriptor(struct photon *photon, const struct usb_setup *setup)
+{
+    photon->usb.function->get_descriptor(photon, setup);
+}
+
 static void device_get_status(struct photon *photon, const struct usb_setup *setup)
 {
     struct usb_device *usb = &photon->usb;
@@ -152,10 +154,10 @@ static void device_set_configuration(struct photon *photon, const struct usb_set
     ep0_status(usb);
     if (configuration != 0 && usb->state == USB_ADDRESSED) {
         usb->state = USB_CONFIGURED;
-        dfu_configured(photon, true);
+        usb->function->configured(photon, true);
     } else if (configuration == 0 && usb->state == USB_CONFIGURED) {
         usb->state = USB_ADDRESSED;
-        dfu_configured(photon, false);
+        usb->function->configured(photon, false);
     }
 }
 
@@ -169,16 +171,21 @@ static void device_request(struct photon *photon, const struct usb_setup *setup)
         {USB_CLEAR_FEATURE, device_clear_feature},
         {USB_SET_FEATURE, device_set_feature},
         {USB_SET_ADDRESS, device_set_address},
-        {USB_GET_DESCRIPTOR, dfu_get_descriptor},
+        {USB_GET_DESCRIPTOR, device_get_descriptor},
         {USB_GET_CONFIGURATION, device_get_configuration},
         {USB_SET_CONFIGURATION, device_set_configuration},
     };
 
-    if (photon->boot.quirks->microsoft_os && (setup->type & USB_TYPE_MASK) == USB_TYPE_VENDOR) {
-        if (!dfu_microsoft(photon, setup)) {
+    if ((setup->type & USB_TYPE_MASK) == USB_TYPE_VENDOR) {
+        switch (photon->usb.function->vendor(photon, setup)) {
+        case USB_VENDOR_UNSEEN:
+            break;
+        case USB_VENDOR_REFUSED:
             ep0_stall(&photon->usb);
+            return;
+        case USB_VENDOR_DONE:
+            return;
         }
-        return;
     }
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
         if (handlers[i].request == setup->request) {
@@ -191,58 +198,16 @@ static void device_request(struct photon *photon, const struct usb_setup *setup)
 
 /* --- requests to an interface --- */
 
-static void interface_standard(struct photon *photon, const struct usb_setup *setup)
-{
-    struct usb_device *usb = &photon->usb;
-
-    switch (setup->request) {
-    case USB_GET_DESCRIPTOR:
-        if (setup->value >> 8 == DESCRIPTOR_DFU_FUNCTIONAL) {
-            dfu_functional_descriptor(photon, setup);
-        } else {
-            ep0_send_small(usb, "", 0);
-        }
-        break;
-    case USB_GET_INTERFACE:
-        ep0_send_small(usb, &photon->dfu.alternate, 1);
-        break;
-    case USB_SET_INTERFACE:
-        if ((setup->value & 0xFF) < DFU_ALTERNATES) {
-            photon->dfu.alternate = (uint8_t)setup->value;
-            ep0_status(usb);
-        } else {
-            ep0_stall(usb);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
 static void interface_request(struct photon *photon, const struct usb_setup *setup)
 {
     struct usb_device *usb = &photon->usb;
 
     if (usb->state != USB_CONFIGURED ||
-        (setup->index & 0xFF) > photon->boot.quirks->interface_limit) {
+        (setup->index & 0xFF) > usb->function->interface_limit(photon)) {
         ep0_stall(usb);
         return;
     }
-    switch (setup->type & USB_TYPE_MASK) {
-    case USB_TYPE_CLASS:
-        dfu_setup(photon, setup);
-        break;
-    case USB_TYPE_STANDARD:
-        interface_standard(photon, setup);
-        break;
-    case USB_TYPE_VENDOR:
-        if (photon->boot.quirks->microsoft_os) {
-            (void)dfu_microsoft(photon, setup);
-        }
-        break;
-    default:
-        break;
-    }
+    usb->function->interface(photon, setup);
     /* Without a data stage the stack queues the status packet by itself, whatever the handler did
      * but STALL. */
     if (setup->length == 0 && usb->ep0.stage != EP0_STALL) {
@@ -337,13 +302,12 @@ static bool owes_empty_packet(const struct ep0 *ep0)
     return ep0->total % BOARD_USB_PACKET == 0 && ep0->total > 0 && ep0->total < ep0->setup.length;
 }
 
-enum usb_handshake usb_device_in(struct photon *photon, void *data, size_t *length, bool *taken)
+static enum usb_handshake ep0_in(struct photon *photon, void *data, size_t *length, bool *taken)
 {
     struct ep0 *ep0 = &photon->usb.ep0;
     uint32_t left = ep0->total - ep0->done;
     size_t size = left < BOARD_USB_PACKET ? left : BOARD_USB_PACKET;
 
-    *taken = false;
     switch (ep0->stage) {
     case EP0_DATA_IN:
         if (size > 0 && !fill_packet(photon, data, size)) {
@@ -366,18 +330,21 @@ enum usb_handshake usb_device_in(struct photon *photon, void *data, size_t *leng
     }
 }
 
-enum usb_handshake usb_device_out(struct photon *photon, const void *data, size_t length)
+static enum usb_handshake ep0_out(struct photon *photon, const void *data, size_t length)
 {
     struct ep0 *ep0 = &photon->usb.ep0;
 
     switch (ep0->stage) {
     case EP0_DATA_OUT:
-        if (!dfu_data(photon, data, length)) {
+        if (!photon->usb.function->data(photon, data, length)) {
             return USB_NAK;
         }
         ep0->done += (uint32_t)length;
         if (ep0->done >= ep0->total) {
             ep0->stage = EP0_STATUS_IN;
+            if (photon->usb.function->data_received != NULL) {
+                photon->usb.function->data_received(photon);
+            }
         }
         return USB_ACK;
     case EP0_STATUS_OUT:
@@ -388,4 +355,27 @@ enum usb_handshake usb_device_out(struct photon *photon, const void *data, size_
     default:
         return USB_NAK;
     }
+}
+
+enum usb_handshake usb_device_in(struct photon *photon, uint8_t endpoint, void *data,
+                                 size_t *length, bool *taken)
+{
+    const struct usb_function *function = photon->usb.function;
+
+    *taken = false;
+    if ((endpoint & 0x0F) == 0) {
+        return ep0_in(photon, data, length, taken);
+    }
+    return function->in != NULL ? function->in(photon, endpoint, data, length) : USB_NAK;
+}
+
+enum usb_handshake usb_device_out(struct photon *photon, uint8_t endpoint, const void *data,
+                                  size_t length)
+{
+    const struct usb_function *function = photon->usb.function;
+
+    if ((endpoint & 0x0F) == 0) {
+        return ep0_out(photon, data, length);
+    }
+    return function->out != NULL ? function->out(photon, endpoint, data, length) : USB_NAK;
 }

@@ -1,5 +1,5 @@
 /*
- * The bootloader's USB device stack: endpoint 0 transaction by transaction, and chapter 9 with its
+ * The firmware's USB device stack: endpoint 0 transaction by transaction, and chapter 9 with its
  * faults.
  *
  * Firmware acts at SETUP time and when the last IN data packet was acknowledged; in between the
@@ -65,7 +65,37 @@ struct ep0 {
     uint8_t small[64]; /* short answers that nobody else keeps */
 };
 
+/* What a stack makes of a vendor request to the device. */
+enum usb_vendor {
+    USB_VENDOR_UNSEEN, /* it does not look at the type bits: bRequest counts as a standard one */
+    USB_VENDOR_DONE,
+    USB_VENDOR_REFUSED /* STALL */
+};
+
+/* What sits on the stack: the bootloader's DFU, or the running system's serial port and control
+ * interface. */
+struct usb_function {
+    void (*get_descriptor)(struct photon *photon, const struct usb_setup *setup);
+    enum usb_vendor (*vendor)(struct photon *photon, const struct usb_setup *setup);
+    /* Highest low byte of wIndex that an interface request may have. */
+    uint8_t (*interface_limit)(const struct photon *photon);
+    void (*interface)(struct photon *photon, const struct usb_setup *setup);
+    /* SET_CONFIGURATION changed the configuration to 1 (true) or 0. */
+    void (*configured)(struct photon *photon, bool configured);
+    /* One packet of an OUT data stage; false when it crashed the CPU. */
+    bool (*data)(struct photon *photon, const uint8_t *data, size_t length);
+    /* The whole OUT data stage has arrived; the status stage has not begun. NULL: nothing to do. */
+    void (*data_received)(struct photon *photon);
+    /* The host took the last packet of an IN data stage; the status stage has not begun. */
+    void (*data_sent)(struct photon *photon);
+    /* Other endpoints than 0; NULL: there are none. */
+    enum usb_handshake (*out)(struct photon *photon, uint8_t endpoint, const void *data,
+                              size_t length);
+    enum usb_handshake (*in)(struct photon *photon, uint8_t endpoint, void *data, size_t *length);
+};
+
 struct usb_device {
+    const struct usb_function *function; /* NULL while nothing serves */
     bool attached;
     enum usb_state state;
     bool remote_wakeup;
@@ -77,15 +107,17 @@ struct usb_device {
     uint8_t text[256]; /* the string descriptor under way */
 };
 
-/* A CPU reset; the pull-up is off. */
+/* A CPU reset. */
 void usb_device_reset(struct usb_device *usb);
 void usb_device_bus_reset(struct usb_device *usb);
 
 /* The CPU handles a SETUP packet. */
 void usb_device_setup(struct photon *photon, const uint8_t packet[8]);
 /* `*taken`: that was the last packet of a data stage. */
-enum usb_handshake usb_device_in(struct photon *photon, void *data, size_t *length, bool *taken);
-enum usb_handshake usb_device_out(struct photon *photon, const void *data, size_t length);
+enum usb_handshake usb_device_in(struct photon *photon, uint8_t endpoint, void *data,
+                                 size_t *length, bool *taken);
+enum usb_handshake usb_device_out(struct photon *photon, uint8_t endpoint, const void *data,
+                                  size_t length);
 
 /* Answers that a request handler prepares. */
 void ep0_stall(struct usb_device *usb);
