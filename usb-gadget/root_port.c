@@ -163,24 +163,31 @@ static enum usb_handshake transact(struct board *board, struct transfer *transfe
 
 /* --- one transfer, as far as it goes --- */
 
+/* What one root_port_run() has seen. */
+struct run {
+    bool moved;     /* something was acknowledged or time jumped: others may go on now */
+    unsigned jumps; /* since the last ACK */
+};
+
 /* Moves board time to when the board is ready; false when that does not help. */
-static bool jump_to_ready(struct root_port *port, unsigned *jumps)
+static bool jump_to_ready(struct root_port *port, struct run *run)
 {
     struct board *board = port->board;
 
-    if (!port->jump || *jumps == JUMPS_MAX) {
+    if (!port->jump || run->jumps == JUMPS_MAX) {
         return false;
     }
     uint64_t ready = board->ops->ready_at(board);
     if (ready == BOARD_NEVER || ready <= board->now) {
         return false;
     }
-    (*jumps)++;
+    run->jumps++;
+    run->moved = true;
     board_advance_to(board, ready);
     return true;
 }
 
-static enum step step(struct root_port *port, struct transfer *transfer, unsigned *jumps)
+static enum step step(struct root_port *port, struct transfer *transfer, struct run *run)
 {
     while (transfer->stage != STAGE_DONE) {
         if (!still_attached(port)) {
@@ -189,11 +196,12 @@ static enum step step(struct root_port *port, struct transfer *transfer, unsigne
         switch (transact(port->board, transfer)) {
         case USB_ACK:
             transfer->errors = 0;
-            *jumps = 0;
+            run->jumps = 0;
+            run->moved = true;
             break;
         case USB_NAK:
             transfer->errors = 0;
-            if (!jump_to_ready(port, jumps)) {
+            if (!jump_to_ready(port, run)) {
                 return STEP_WAITS;
             }
             break;
@@ -369,9 +377,8 @@ bool root_port_cancel(struct root_port *port, struct transfer *transfer)
 
 bool root_port_run(struct root_port *port)
 {
-    struct board *board = port->board;
     bool nested = port->running;
-    unsigned jumps = 0;
+    struct run run = {0};
 
     port->running = true;
     root_port_poll(port);
@@ -381,15 +388,15 @@ bool root_port_run(struct root_port *port)
     while (untried != 0) {
         unsigned index = (unsigned)__builtin_ctz(untried);
         struct transfer *transfer = port->queue[index];
-        uint64_t before = board->now;
-        enum step end = transfer != NULL ? step(port, transfer, &jumps) : STEP_WAITS;
 
+        run.moved = false;
+        enum step end = transfer != NULL ? step(port, transfer, &run) : STEP_WAITS;
         if (end == STEP_DONE) {
             port->queue[index] = transfer->next;
             finish(transfer, transfer->status);
         }
         root_port_poll(port);
-        if (end != STEP_WAITS || board->now != before) {
+        if (end != STEP_WAITS || run.moved) {
             untried = queues_in_use(port);
         }
         if (end == STEP_WAITS) {

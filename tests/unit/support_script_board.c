@@ -50,6 +50,7 @@ static const struct script_row *take(struct script_board *script, enum usb_token
     const struct script_row *row = &script->rows[script->at];
 
     if (script->attached && script->naks) {
+        script->board.now++;
         return token == USB_TOKEN_SETUP ? &ack : &nak;
     }
     if (!script->attached || script->at == script->count ||

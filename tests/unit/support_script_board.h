@@ -32,7 +32,8 @@ struct script_board {
     unsigned repeated;   /* times the present row held already */
     unsigned unexpected; /* transactions that were not the next row */
     unsigned bus_resets;
-    bool naks; /* whatever the rows say, a SETUP is ACKed and all else NAKed */
+    /* Whatever the rows say, a SETUP is ACKed and all else NAKed; each takes a nanosecond. */
+    bool naks;
     uint64_t ready;
     enum script_then pending; /* due at `ready` */
 };

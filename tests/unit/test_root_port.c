@@ -378,6 +378,21 @@ START_TEST(test_jump_of_one_transfer_lets_another_go_on)
 }
 END_TEST
 
+/* Two endpoints that wait must not take the time of each other's NAK for progress. */
+START_TEST(test_time_that_a_nak_takes_lets_nobody_go_on)
+{
+    struct transfer first = bulk(0x81, 64), second = bulk(0x82, 64);
+
+    play(NULL, 0, true);
+    script.naks = true;
+    root_port_submit(&port, &first);
+    root_port_submit(&port, &second);
+    ck_assert(root_port_run(&port));
+    ck_assert_uint_eq(completions, 0);
+    ck_assert_uint_lt(script.board.now, 10);
+}
+END_TEST
+
 /* --- queues --- */
 
 START_TEST(test_transfers_of_one_endpoint_keep_their_order)
@@ -487,6 +502,7 @@ int main(void)
     tcase_add_test(tcase, test_detach_in_a_jump_fails_the_transfer);
     tcase_add_test(tcase, test_detach_and_attach_in_one_jump_are_both_seen);
     tcase_add_test(tcase, test_jump_of_one_transfer_lets_another_go_on);
+    tcase_add_test(tcase, test_time_that_a_nak_takes_lets_nobody_go_on);
     tcase_add_test(tcase, test_transfers_of_one_endpoint_keep_their_order);
     tcase_add_test(tcase, test_cancel_takes_a_queued_transfer_out_of_the_middle);
     tcase_add_test(tcase, test_cancelled_in_transfer_tells_what_had_arrived);
