@@ -525,10 +525,10 @@ static void photon_bus_reset(struct board *board)
     }
 }
 
-/* Lets the time of one transaction pass. False when nobody is on the bus afterwards. */
-static bool transaction(struct photon *photon, size_t length)
+/* Lets time on the bus pass. False when nobody is on it afterwards. */
+static bool bus_time(struct photon *photon, uint64_t ns)
 {
-    uint64_t end = photon->board.now + TRANSACTION_NS + length * DATA_BYTE_NS;
+    uint64_t end = photon->board.now + ns;
 
     if (photon->due <= end) {
         run_until(photon, end);
@@ -536,6 +536,12 @@ static bool transaction(struct photon *photon, size_t length)
         photon->board.now = end;
     }
     return photon->usb.attached;
+}
+
+/* The time of one transaction whose packet the host sends. */
+static bool transaction(struct photon *photon, size_t length)
+{
+    return bus_time(photon, TRANSACTION_NS + length * DATA_BYTE_NS);
 }
 
 static void tell_transaction(struct photon *photon, enum usb_token token,
@@ -619,12 +625,18 @@ static enum usb_handshake photon_in(struct board *board, uint8_t endpoint, void 
     }
     start = stretch_begin(photon);
     answer = usb_device_in(photon, endpoint, data, length, &taken);
-    photon->board.now += *length * DATA_BYTE_NS;
+    stretch_end(photon, start);
+    if (!bus_time(photon, *length * DATA_BYTE_NS)) {
+        *length = 0; /* left the bus in the middle of the packet */
+        tell_transaction(photon, USB_TOKEN_IN, USB_SILENT, endpoint, NULL, 0);
+        return USB_SILENT;
+    }
     tell_transaction(photon, USB_TOKEN_IN, answer, endpoint, data, *length);
     if (taken) {
+        start = stretch_begin(photon);
         photon->usb.function->data_sent(photon);
+        stretch_end(photon, start);
     }
-    stretch_end(photon, start);
     return answer;
 }
 
