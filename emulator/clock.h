@@ -1,0 +1,64 @@
+/*
+ * The time of the boards of a run: who moves it, and by how much.
+ *
+ *   real   board time follows the wall clock
+ *   fast   the same, but it jumps over whatever a busy board would make the host wait for
+ *   warp   it moves by what the clients sleep (clock_advance), and jumps like fast; only when
+ *          nothing has happened for a while it follows the wall clock, so that a client that waits
+ *          without a limit is not left waiting
+ *
+ * Jumps that nobody asked for are rationed: a board in an endless reset loop soon runs at the pace
+ * of a real one and costs no CPU time to speak of.
+ */
+#ifndef VPHOTON_CLOCK_H
+#define VPHOTON_CLOCK_H
+
+#include "usb-gadget/root_port.h"
+
+enum time_mode { TIME_REAL, TIME_FAST, TIME_WARP };
+
+#define CLOCK_PORTS_MAX 64
+
+/* Jumps allowed at once, and what each second of wall time adds to them. */
+#define CLOCK_JUMP_MAX_NS (30 * BOARD_NS_PER_S)
+#define CLOCK_JUMP_REFILL 4
+/* Warp: silence after which board time follows the wall clock. */
+#define CLOCK_WARP_PATIENCE_NS (100 * BOARD_NS_PER_MS)
+
+struct clock_port {
+    struct root_port *port;
+    uint64_t wall_at; /* wall time at which board time was `board_at` */
+    uint64_t board_at;
+    uint64_t jumps; /* board time that may still be jumped over, ns */
+};
+
+struct clock {
+    enum time_mode mode;
+    uint64_t (*wall)(void *context); /* any clock in ns that never goes back */
+    void *wall_context;
+    uint64_t active_at; /* warp: wall time of the last thing a client did */
+    struct clock_port ports[CLOCK_PORTS_MAX];
+    size_t count;
+};
+
+/* False when the name is none of "real", "fast", "warp". */
+bool clock_mode_parse(const char *name, enum time_mode *mode);
+const char *clock_mode_name(enum time_mode mode);
+
+/* `wall` NULL takes the machine's monotonic clock. */
+void clock_init(struct clock *clock, enum time_mode mode, uint64_t (*wall)(void *context),
+                void *context);
+/* The clock moves this port's board from now on. False when there are too many. */
+bool clock_add(struct clock *clock, struct root_port *port);
+
+/* Brings every board to the present and its port up to date. */
+void clock_sync(struct clock *clock);
+/* Wall time from now until clock_sync() is needed, in ns; BOARD_NEVER when nothing is due. */
+uint64_t clock_wait(const struct clock *clock);
+/* Gives all jumps back: somebody touched a pin and wants to see what comes of it. */
+void clock_allow_jumps(struct clock *clock);
+/* Moves every board by `ns`; with `until_event` no further than to where a transfer completed or a
+ * board attached or detached. Returns the time moved. */
+uint64_t clock_advance(struct clock *clock, uint64_t ns, bool until_event);
+
+#endif
