@@ -180,7 +180,6 @@ static bool write_regular(const char *path, const uint8_t *bytes, size_t length)
 
     umask(mask);
     if (!beside) {
-        errno = ENOMEM;
         return false;
     }
     snprintf(beside, size, "%s.XXXXXX", path);
@@ -203,9 +202,14 @@ bool module_file_write(const char *path, const uint8_t *bytes, size_t length,
 {
     struct stat status;
     bool special = stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+    /* A symbolic link stays one; what it points to is replaced. */
+    char *target = special ? NULL : realpath(path, NULL);
+    bool done = special ? write_special(path, bytes, length)
+                        : write_regular(target ? target : path, bytes, length);
 
-    if (special ? write_special(path, bytes, length) : write_regular(path, bytes, length)) {
-        return true;
+    if (!done) {
+        complain(complaint, "%s: cannot write %zu bytes: %s", path, length, strerror(errno));
     }
-    return complain(complaint, "%s: cannot write %zu bytes: %s", path, length, strerror(errno));
+    free(target);
+    return done;
 }
