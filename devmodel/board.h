@@ -3,8 +3,8 @@
  *
  * Everything above the model (links, traces, faults, tests) talks to a board through this one
  * vtable and never to the engine behind it. A board owns its clock: `now` moves only in
- * board_advance() and by the time that a USB transaction takes, nobody asks the operating system. USB is modelled per transaction, because that
- * is where the interesting bugs live.
+ * board_advance() and by the time that a USB transaction takes, nobody asks the operating system.
+ * USB is modelled per transaction, because that is where the interesting bugs live.
  *
  * A board is not thread-safe, and boards that share flash pages belong to one thread together.
  */

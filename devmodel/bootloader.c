@@ -407,7 +407,8 @@ static void refresh_flags(struct photon *photon)
     struct system_flags *flags = &photon->boot.flags;
     uint16_t version = bootloader_version(photon);
 
-    if (flags->reset_cause != photon->boot.cause || flags->bootloader_version != version) {
+    photon->boot.cause_changed = flags->reset_cause != photon->boot.cause;
+    if (photon->boot.cause_changed || flags->bootloader_version != version) {
         flags->reset_cause = photon->boot.cause;
         flags->bootloader_version = version;
         if (settings_save_flags(photon) == SETTINGS_HUNG) {

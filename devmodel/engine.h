@@ -15,6 +15,7 @@
 #include "photon.h"
 #include "quirks.h"
 #include "settings.h"
+#include "system.h"
 #include "system_flags.h"
 #include "timeline.h"
 #include "usb_device.h"
@@ -48,6 +49,7 @@ struct boot {
     const struct bootloader_quirks *quirks;
     struct system_flags flags;
     uint32_t cause;
+    bool cause_changed; /* since the boot before */
     bool ota, factory, safe_mode, dfu;
     unsigned stage;         /* button stage reached */
     uint64_t button_looked; /* board time at which it began to watch */
@@ -69,6 +71,7 @@ struct photon {
     struct settings_link settings;
     struct usb_device usb;
     struct dfu dfu;
+    struct system system;
 };
 
 /* --- time --- */
@@ -106,11 +109,6 @@ void bootloader_button_stage(struct photon *photon);
 void bootloader_button_released(struct photon *photon);
 /* Sets the flags of a finished update, leaves the bus and resets. */
 void bootloader_finish_update(struct photon *photon);
-
-/* --- system.c --- */
-
-/* The jump to system-part1. */
-void system_start(struct photon *photon);
 
 /* --- dfu_descriptors.c --- */
 

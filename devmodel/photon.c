@@ -632,7 +632,7 @@ static enum usb_handshake photon_in(struct board *board, uint8_t endpoint, void 
         return USB_SILENT;
     }
     tell_transaction(photon, USB_TOKEN_IN, answer, endpoint, data, *length);
-    if (taken) {
+    if (taken && photon->usb.function->data_sent != NULL) {
         start = stretch_begin(photon);
         photon->usb.function->data_sent(photon);
         stretch_end(photon, start);

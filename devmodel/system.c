@@ -12,26 +12,24 @@
 
 #define MS BOARD_NS_PER_MS
 
-/* Module versions of system-part2 at which its behaviour changes. */
-#define SYSTEM_0_4_2 2
-#define SYSTEM_0_4_3 3
-#define SYSTEM_0_4_9 11
-#define SYSTEM_0_6_0 100
-#define SYSTEM_0_7_0 200
-#define SYSTEM_0_8_0 300
-
 /* Time from the white LED to what comes next. */
 struct pace {
     uint64_t before_white_ns; /* CRC of the parts, where they are checked */
-    uint64_t user_check_ns, watchdog_flag_ns, listening_ns;
+    uint64_t user_check_ns, watchdog_flag_ns, attach_ns;
 };
-static const struct pace pace_old = {0, 80 * MS, 2 * MS, 33 * MS};
-static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 32 * MS};
+static const struct pace pace_old = {0, 10 * MS, 2 * MS, 21 * MS};
+static const struct pace pace_old_changed_cause = {0, 80 * MS, 2 * MS, 50 * MS};
+static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
+/* From the pull-up to the blue LED. */
+#define LISTEN_NS (13 * MS)
 
 /* One hard fault: SOS twice, then the release build resets. */
-#define SOS_NS              (10400 * MS)
-#define SOS_HARD_FAULT      1
-#define FAULT_NS            (6 * MS)
+#define SOS_NS         (10400 * MS)
+#define SOS_HARD_FAULT 1
+#define FAULT_NS       (6 * MS)
+
+/* Line rates that are requests. */
+#define RATE_DFU            14400
 
 #define LISTENING_TOGGLE_MS 250
 /* Backup register 1 while the system starts: "main". */
@@ -39,15 +37,6 @@ static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 32 * MS};
 
 /* An image of which more than this part is erased is not there to be run. */
 #define ERASED_WORDS_LIMIT 16
-
-struct system {
-    struct photon *photon;
-    struct module_info part1, part2;
-    struct dct_rules rules;
-    enum system_flags_store store;
-    struct system_flags flags;
-    const struct pace *pace;
-};
 
 /* --- is there anything to run? --- */
 
@@ -83,33 +72,22 @@ static bool executable(const struct photon *photon, uint32_t start, uint8_t inde
 
 /* --- settings, as the system's own driver sees them --- */
 
-static void choose_settings(struct system *system)
-{
-    uint16_t version = system->part2.version;
-
-    system->rules.format = version >= SYSTEM_0_7_0 ? DCT_FORMAT_SEQUENCE : DCT_FORMAT_SWAP;
-    system->rules.blank_check = version >= SYSTEM_0_4_2 ? DCT_BLANK_FULL : DCT_BLANK_HEADER_ONLY;
-    system->rules.in_place = version >= SYSTEM_0_4_3;
-    system->store = version >= SYSTEM_0_7_0 ? FLAGS_IN_BACKUP : FLAGS_IN_DCT;
-    system->pace = version >= SYSTEM_0_7_0 ? &pace_from_0_7 : &pace_old;
-}
-
-static bool settled(struct system *system, enum dct_status status)
+static bool settled(struct photon *photon, enum dct_status status)
 {
     if (status == DCT_HANG) {
-        engine_hang(system->photon, "DCT sector cannot be erased: the driver tries for ever");
+        engine_hang(photon, "DCT sector cannot be erased: the driver tries for ever");
         return false;
     }
     return true;
 }
 
-static bool save_flags(struct system *system)
+bool system_save_flags(struct photon *photon)
 {
-    struct photon *photon = system->photon;
+    const struct system_quirks *quirks = photon->system.quirks;
     struct backup backup = photon->backup;
 
-    if (!settled(system, system_flags_save(&system->flags, system->store, photon->flash,
-                                           &system->rules, &backup))) {
+    if (!settled(photon, system_flags_save(&photon->system.flags, quirks->flags, photon->flash,
+                                           &quirks->dct, &backup))) {
         return false;
     }
     for (unsigned i = 0; i < BACKUP_REGISTERS; i++) {
@@ -118,56 +96,70 @@ static bool save_flags(struct system *system)
     return true;
 }
 
+bool system_write_dct(struct photon *photon, uint32_t offset, const void *data, size_t length)
+{
+    enum dct_status status =
+        dct_write(photon->flash, &photon->system.quirks->dct, offset, data, length);
+
+    return settled(photon, status) && status == DCT_OK;
+}
+
+void system_read_dct(const struct photon *photon, uint32_t offset, void *data, size_t length)
+{
+    dct_read(photon->flash, &photon->system.quirks->dct, offset, data, length);
+}
+
 /* --- steps of the start --- */
 
-/* Write protection of the parts, one option byte programming a sector; 0.8 dropped it again. */
-static void protect_parts(struct system *system)
+/* Write protection of the parts, one option byte programming a sector. */
+static void protect_parts(struct photon *photon)
 {
     static const uint8_t order[] = {5, 6, 7, 8, MAP_SECTOR_BOOTLOADER};
-    uint16_t version = system->part2.version;
-    size_t count = sizeof(order) - (version >= SYSTEM_0_4_9 ? 0 : 1);
-    struct flash *flash = system->photon->flash;
+    static const size_t counts[] = {
+        [PROTECT_PARTS] = 4, [PROTECT_PARTS_AND_BOOTLOADER] = 5, [PROTECT_NOTHING] = 0};
+    size_t count = counts[photon->system.quirks->protection];
 
-    if (version >= SYSTEM_0_8_0) {
-        return;
-    }
     for (size_t i = 0; i < count; i++) {
+        uint16_t nwrp = flash_nwrp(photon->flash);
         uint16_t bit = (uint16_t)(1U << order[i]);
 
-        if ((flash_nwrp(flash) & bit) != 0 &&
-            flash_protect(flash, flash_nwrp(flash) & (uint16_t)~bit) != FLASH_COMPLETE) {
+        if ((nwrp & bit) != 0 &&
+            flash_protect(photon->flash, nwrp & (uint16_t)~bit) != FLASH_COMPLETE) {
             return;
         }
     }
 }
 
-static bool rewrite_factory_slot(struct system *system)
+static bool rewrite_factory_slot(struct photon *photon)
 {
-    struct photon *photon = system->photon;
     uint8_t wanted[MODULE_SLOT_SIZE];
     uint8_t found[MODULE_SLOT_SIZE];
 
     module_slot_encode(&module_slot_factory, wanted);
-    dct_read(photon->flash, &system->rules, DCT_FLASH_MODULES, found, sizeof(found));
-    if (memcmp(wanted, found, sizeof(found)) == 0) {
-        return true;
+    system_read_dct(photon, DCT_FLASH_MODULES, found, sizeof(found));
+    if (memcmp(wanted, found, sizeof(found)) != 0) {
+        (void)system_write_dct(photon, DCT_FLASH_MODULES, wanted, sizeof(wanted));
     }
-    return settled(system, dct_write(photon->flash, &system->rules, DCT_FLASH_MODULES, wanted,
-                                     sizeof(wanted)));
+    return photon->life != LIFE_DEAD;
 }
 
-static bool safe_mode_requested(const struct system *system)
+static bool safe_mode_requested(const struct photon *photon)
 {
-    uint8_t mode = system->flags.startup_mode;
+    uint8_t mode = photon->system.flags.startup_mode;
 
-    if (system->part2.version < SYSTEM_0_6_0) {
+    switch (photon->system.quirks->safe_mode) {
+    case SAFE_MODE_NONZERO:
         return mode != 0;
+    case SAFE_MODE_BIT:
+        return (mode & 1) != 0;
+    default:
+        return (mode & 1) != 0 && mode != 0xFF;
     }
-    return (mode & 1) != 0 && (mode != 0xFF || system->part2.version < SYSTEM_0_7_0);
 }
 
-static bool satisfied(const struct system *system, const struct module_dependency *needs)
+static bool satisfied(const struct photon *photon, const struct module_dependency *needs)
 {
+    const struct system *system = &photon->system;
     struct module_info bootloader;
 
     switch (needs->function) {
@@ -175,29 +167,29 @@ static bool satisfied(const struct system *system, const struct module_dependenc
         return (needs->index == 1 ? system->part1.version : system->part2.version) >=
                needs->version;
     case MODULE_BOOTLOADER:
-        return module_flash_info(system->photon->flash, MAP_BOOTLOADER, &bootloader) &&
+        return module_flash_info(photon->flash, MAP_BOOTLOADER, &bootloader) &&
                bootloader.version >= needs->version;
     default:
         return true;
     }
 }
 
-/* From 0.7.0 the bootloader and part2 are checked before the application; part1's CRC is not. */
-static bool system_modules_good(const struct system *system)
+/* The bootloader and part2 before the application; part1's CRC is not looked at. */
+static bool system_modules_good(const struct photon *photon)
 {
-    const struct flash *flash = system->photon->flash;
+    const struct flash *flash = photon->flash;
+    const struct module_info *part2 = &photon->system.part2;
     struct module_info bootloader;
 
-    if (system->part2.version < SYSTEM_0_7_0) {
+    if (!photon->system.quirks->checks_system_modules) {
         return true;
     }
     return module_flash_info(flash, MAP_BOOTLOADER, &bootloader) &&
            module_flash_in_place(&bootloader, MAP_BOOTLOADER, MAP_BOOTLOADER + MAP_BOOTLOADER_SIZE,
                                  MAP_PLATFORM_PHOTON) &&
            module_flash_crc_ok(flash, MAP_BOOTLOADER, &bootloader) &&
-           module_flash_crc_ok(flash, MAP_SYSTEM_PART2, &system->part2) &&
-           satisfied(system, &system->part2.dependency[0]) &&
-           satisfied(system, &system->part2.dependency[1]);
+           module_flash_crc_ok(flash, MAP_SYSTEM_PART2, part2) &&
+           satisfied(photon, &part2->dependency[0]) && satisfied(photon, &part2->dependency[1]);
 }
 
 static bool user_prefix_at(const struct photon *photon, uint32_t address, struct module_info *info)
@@ -206,60 +198,70 @@ static bool user_prefix_at(const struct photon *photon, uint32_t address, struct
            module_flash_in_place(info, MAP_USER, MAP_USER + MAP_USER_SIZE, MAP_PLATFORM_PHOTON);
 }
 
-static void restore_application(struct system *system)
+static void restore_application(struct photon *photon)
 {
-    engine_boot_event(system->photon, "no application: asks for the factory image");
-    system->flags.factory_reset = FLAGS_FACTORY_RESET;
-    if (save_flags(system)) {
-        engine_reset(system->photon, CAUSE_SOFTWARE, "automatic factory restore");
+    engine_boot_event(photon, "no application: asks for the factory image");
+    photon->system.flags.factory_reset = FLAGS_FACTORY_RESET;
+    if (system_save_flags(photon)) {
+        engine_reset(photon, CAUSE_SOFTWARE, "automatic factory restore");
     }
 }
 
-/* False when it ended in a reset. */
-static bool check_application(struct system *system)
+/* Why the application does not run, or NULL. */
+static const char *application_refused(const struct photon *photon)
 {
-    struct photon *photon = system->photon;
     struct module_info user;
-    struct module_info factory;
 
-    if (safe_mode_requested(system)) {
-        engine_boot_event(photon, "safe mode: requested");
-    } else if (!system_modules_good(system)) {
-        engine_boot_event(photon, "safe mode: system modules do not belong together");
-    } else if (user_prefix_at(photon, MAP_USER, &user)) {
-        if (!module_flash_crc_ok(photon->flash, MAP_USER, &user)) {
-            engine_boot_event(photon, "safe mode: application's CRC is wrong");
-        } else if (!satisfied(system, &user.dependency[0])) {
-            engine_boot_event(photon, "safe mode: application needs a newer system");
-        } else {
-            engine_boot_event(photon, "application runs");
-        }
-    } else if (user_prefix_at(photon, MAP_FACTORY, &factory)) {
-        restore_application(system);
-        return false;
-    } else {
-        engine_boot_event(photon, "safe mode: no application");
+    if (safe_mode_requested(photon)) {
+        return "safe mode: requested";
     }
+    if (!system_modules_good(photon)) {
+        return "safe mode: system modules do not belong together";
+    }
+    if (!user_prefix_at(photon, MAP_USER, &user)) {
+        return "safe mode: no application";
+    }
+    if (!module_flash_crc_ok(photon->flash, MAP_USER, &user)) {
+        return "safe mode: application's CRC is wrong";
+    }
+    if (!satisfied(photon, &user.dependency[0])) {
+        return "safe mode: application needs a newer system";
+    }
+    return NULL;
+}
+
+/* False when it ended in a reset. */
+static bool check_application(struct photon *photon)
+{
+    const char *refused = application_refused(photon);
+    struct module_info info;
+
+    if (refused != NULL && !safe_mode_requested(photon) && system_modules_good(photon) &&
+        !user_prefix_at(photon, MAP_USER, &info) && user_prefix_at(photon, MAP_FACTORY, &info)) {
+        restore_application(photon);
+        return false;
+    }
+    photon->system.safe_mode = refused != NULL;
+    engine_boot_event(photon, refused != NULL ? refused : "application runs");
     return true;
 }
 
 /* A finished update armed the watchdog: the system disarms it and starts once more. */
-static bool watchdog_flag_cleared(struct system *system)
+static bool watchdog_flag_cleared(struct photon *photon)
 {
-    if (system->flags.watchdog_enable != FLAGS_WATCHDOG) {
+    if (photon->system.flags.watchdog_enable != FLAGS_WATCHDOG) {
         return true;
     }
-    system->flags.watchdog_enable = 0xFFFF;
-    if (save_flags(system)) {
-        engine_reset(system->photon, CAUSE_SOFTWARE, "watchdog flag cleared");
+    photon->system.flags.watchdog_enable = 0xFFFF;
+    if (system_save_flags(photon)) {
+        engine_reset(photon, CAUSE_SOFTWARE, "watchdog flag cleared");
     }
     return false;
 }
 
-static void hard_fault(struct photon *photon)
+void system_crash(struct photon *photon, const char *text)
 {
-    engine_boot_event(photon, "hard fault: system-part2 calls into an older system-part1");
-    cpu_spend(photon, FAULT_NS);
+    engine_boot_event(photon, text);
     engine_sos(photon, SOS_HARD_FAULT);
     cpu_spend(photon, SOS_NS);
     engine_stop_timer(photon, TIMER_WATCHDOG);
@@ -271,44 +273,90 @@ static void run(struct photon *photon)
     photon->life = LIFE_SYSTEM;
     engine_stop_timer(photon, TIMER_WATCHDOG);
     engine_backup(photon, BACKUP_HEALTH, BACKUP_HEALTH_CLEARED);
+    cdc_begin(&photon->system.cdc);
+    photon->usb.function = &system_function;
+    engine_attach(photon, true);
+    cpu_spend(photon, LISTEN_NS);
+    photon->system.listening = true;
     engine_boot_event(photon, "system runs: listening");
     engine_led(photon, LED_TOGGLE, LED_BLUE, LISTENING_TOGGLE_MS);
 }
 
+/* From the white LED to the loop. */
+static void start(struct photon *photon, const struct pace *pace)
+{
+    struct system *system = &photon->system;
+
+    protect_parts(photon);
+    if (!settled(photon, dct_open(photon->flash, &system->quirks->dct)) ||
+        !rewrite_factory_slot(photon)) {
+        return;
+    }
+    system_flags_load(&system->flags, system->quirks->flags, photon->flash, &system->quirks->dct,
+                      &photon->backup);
+    engine_backup(photon, BACKUP_HEALTH, HEALTH_MAIN);
+    cpu_spend(photon, pace->user_check_ns);
+    if (!check_application(photon)) {
+        return;
+    }
+    cpu_spend(photon, pace->watchdog_flag_ns);
+    if (!watchdog_flag_cleared(photon)) {
+        return;
+    }
+    cpu_spend(photon, pace->attach_ns);
+    run(photon);
+}
+
+static const struct pace *choose_pace(const struct photon *photon)
+{
+    if (photon->system.quirks->checks_system_modules) {
+        return &pace_from_0_7;
+    }
+    return photon->boot.cause_changed ? &pace_old_changed_cause : &pace_old;
+}
+
 void system_start(struct photon *photon)
 {
-    struct system system = {.photon = photon};
+    struct system *system = &photon->system;
+    const struct pace *pace;
 
-    if (!executable(photon, MAP_SYSTEM_PART1, 1, &system.part1)) {
+    *system = (struct system){0};
+    if (!executable(photon, MAP_SYSTEM_PART1, 1, &system->part1)) {
         engine_hang(photon, "system-part1 is not whole: ran into garbage");
         return;
     }
-    if (!executable(photon, MAP_SYSTEM_PART2, 2, &system.part2)) {
+    if (!executable(photon, MAP_SYSTEM_PART2, 2, &system->part2)) {
         engine_hang(photon, "no system-part2: jumped into erased flash");
         return;
     }
-    choose_settings(&system);
-    cpu_spend(photon, system.pace->before_white_ns);
+    system->quirks = system_quirks(system->part2.version);
+    pace = choose_pace(photon);
+    cpu_spend(photon, pace->before_white_ns);
     engine_led(photon, LED_SOLID, LED_WHITE, 0);
-    if (system.part2.version >= SYSTEM_0_7_0 && !satisfied(&system, &system.part2.dependency[0])) {
-        hard_fault(photon);
+    if (system->quirks->checks_system_modules && !satisfied(photon, &system->part2.dependency[0])) {
+        cpu_spend(photon, FAULT_NS);
+        system_crash(photon, "hard fault: system-part2 calls into an older system-part1");
         return;
     }
-    protect_parts(&system);
-    if (!settled(&system, dct_open(photon->flash, &system.rules)) ||
-        !rewrite_factory_slot(&system)) {
-        return;
+    start(photon, pace);
+}
+
+/* --- the loop --- */
+
+void system_enter_dfu(struct photon *photon)
+{
+    engine_backup(photon, BACKUP_HEALTH, BACKUP_HEALTH_DFU);
+    engine_reset(photon, CAUSE_SOFTWARE, "DFU mode requested");
+}
+
+void system_line_rate(struct photon *photon, uint32_t rate)
+{
+    if (rate == RATE_DFU) {
+        system_enter_dfu(photon);
     }
-    system_flags_load(&system.flags, system.store, photon->flash, &system.rules, &photon->backup);
-    engine_backup(photon, BACKUP_HEALTH, HEALTH_MAIN);
-    cpu_spend(photon, system.pace->user_check_ns);
-    if (!check_application(&system)) {
-        return;
-    }
-    cpu_spend(photon, system.pace->watchdog_flag_ns);
-    if (!watchdog_flag_cleared(&system)) {
-        return;
-    }
-    cpu_spend(photon, system.pace->listening_ns);
-    run(photon);
+}
+
+void system_loop(struct photon *photon)
+{
+    (void)photon;
 }

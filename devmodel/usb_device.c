@@ -78,6 +78,13 @@ void ep0_receive(struct usb_device *usb, uint32_t length)
     usb->ep0.done = 0;
 }
 
+static void configured(struct photon *photon, bool on)
+{
+    if (photon->usb.function->configured != NULL) {
+        photon->usb.function->configured(photon, on);
+    }
+}
+
 /* --- requests to the device: bRequest decides, whatever the type bits say --- */
 
 static void device_get_descriptor(struct photon *photon, const struct usb_setup *setup)
@@ -154,10 +161,10 @@ static void device_set_configuration(struct photon *photon, const struct usb_set
     ep0_status(usb);
     if (configuration != 0 && usb->state == USB_ADDRESSED) {
         usb->state = USB_CONFIGURED;
-        usb->function->configured(photon, true);
+        configured(photon, true);
     } else if (configuration == 0 && usb->state == USB_CONFIGURED) {
         usb->state = USB_ADDRESSED;
-        usb->function->configured(photon, false);
+        configured(photon, false);
     }
 }
 

@@ -80,13 +80,14 @@ struct usb_function {
     /* Highest low byte of wIndex that an interface request may have. */
     uint8_t (*interface_limit)(const struct photon *photon);
     void (*interface)(struct photon *photon, const struct usb_setup *setup);
-    /* SET_CONFIGURATION changed the configuration to 1 (true) or 0. */
+    /* SET_CONFIGURATION changed the configuration to 1 (true) or 0. NULL: nothing to do. */
     void (*configured)(struct photon *photon, bool configured);
     /* One packet of an OUT data stage; false when it crashed the CPU. */
     bool (*data)(struct photon *photon, const uint8_t *data, size_t length);
     /* The whole OUT data stage has arrived; the status stage has not begun. NULL: nothing to do. */
     void (*data_received)(struct photon *photon);
-    /* The host took the last packet of an IN data stage; the status stage has not begun. */
+    /* The host took the last packet of an IN data stage; the status stage has not
+     * begun. NULL: nothing to do. */
     void (*data_sent)(struct photon *photon);
     /* Other endpoints than 0; NULL: there are none. */
     enum usb_handshake (*out)(struct photon *photon, uint8_t endpoint, const void *data,
@@ -104,7 +105,7 @@ struct usb_device {
     bool setup_latched;   /* the CPU was busy: `latched` waits for it */
     uint8_t latched[8];
     struct ep0 ep0;
-    uint8_t text[256]; /* the string descriptor under way */
+    uint8_t descriptor[256]; /* a descriptor made for the request under way */
 };
 
 /* A CPU reset. */

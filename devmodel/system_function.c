@@ -1,0 +1,339 @@
+/*
+ * The running system on the device stack: a CDC-ACM port, from 0.6.0 with the control interface
+ * beside it. Source: device-os v0.4.4 usbd_cdc_core.c, usbd_desc_stm32f2xx.c; v0.6.0-v2.2.0
+ * usbd_composite.c, usbd_mcdc.c; 0.5.2 and 2.2.0 enumerated byte for byte.
+ */
+#include <string.h>
+
+#include "descriptor.h"
+#include "engine.h"
+
+#define STRING_LANGUAGES     0
+#define STRING_MANUFACTURER  1
+#define STRING_PRODUCT       2
+#define STRING_SERIAL        3
+#define STRING_CONFIGURATION 4
+#define STRING_INTERFACE     5
+#define STRING_CONTROL       9
+#define STRING_CDC           10
+
+#define CONTROL_INTERFACE    2
+#define CONTROL_GUID         "{20b6cfa4-6dc7-468a-a8db-faa7c23ddea5}"
+
+/* A leftover of the HID example the class was made from. */
+#define DESCRIPTOR_HID_REPORT 0x22
+#define CONFIGURATION_HEADER  9
+#define CONFIGURATION_VALUE   5 /* offset in the configuration descriptor */
+
+static const uint8_t cdc_device[DESCRIPTOR_DEVICE_SIZE] = {
+    0x12, 0x01, 0x00, 0x02, 0x02, 0x00, 0x00, 0x40, 0x04, 0x2B, 0x06, 0xC0, 0x00, 0x02, 1, 2, 3, 1};
+
+static const uint8_t cdc_configuration[] = {
+    0x09, 0x02, 0x43, 0x00, 0x02, 0x01, 0x00, 0xC0, 0x32, /* configuration */
+    0x09, 0x04, 0x00, 0x00, 0x01, 0x02, 0x02, 0x01, 0x00, /* communication interface */
+    0x05, 0x24, 0x00, 0x10, 0x01,                         /* CDC 1.10 */
+    0x05, 0x24, 0x01, 0x00, 0x01,                         /* call management */
+    0x04, 0x24, 0x02, 0x02,                               /* abstract control model */
+    0x05, 0x24, 0x06, 0x00, 0x01,                         /* union */
+    0x07, 0x05, 0x82, 0x03, 0x08, 0x00, 0x10,             /* interrupt IN */
+    0x09, 0x04, 0x01, 0x00, 0x02, 0x0A, 0x00, 0x00, 0x00, /* data interface */
+    0x07, 0x05, 0x01, 0x02, 0x40, 0x00, 0x00,             /* bulk OUT */
+    0x07, 0x05, 0x81, 0x02, 0x40, 0x00, 0x00,             /* bulk IN */
+};
+
+static const uint8_t composite_device[DESCRIPTOR_DEVICE_SIZE] = {
+    0x12, 0x01, 0x00, 0x02, 0xEF, 0x02, 0x01, 0x40, 0x04, 0x2B, 0x06, 0xC0, 0x50, 0x02, 1, 2, 3, 1};
+
+static const uint8_t composite_configuration[] = {
+    0x09,
+    0x02,
+    0x54,
+    0x00,
+    0x03,
+    0x01,
+    STRING_CONFIGURATION,
+    0x80,
+    0x32,
+    0x08,
+    0x0B,
+    0x00,
+    0x02,
+    0x02,
+    0x02,
+    0x01,
+    STRING_CDC, /* interface association */
+    0x09,
+    0x04,
+    0x00,
+    0x00,
+    0x01,
+    0x02,
+    0x02,
+    0x01,
+    STRING_CDC,
+    0x05,
+    0x24,
+    0x00,
+    0x10,
+    0x01,
+    0x05,
+    0x24,
+    0x01,
+    0x00,
+    0x01,
+    0x04,
+    0x24,
+    0x02,
+    0x02,
+    0x05,
+    0x24,
+    0x06,
+    0x00,
+    0x01,
+    0x07,
+    0x05,
+    0x83,
+    0x03,
+    0x08,
+    0x00,
+    0x10,
+    0x09,
+    0x04,
+    0x01,
+    0x00,
+    0x02,
+    0x0A,
+    0x00,
+    0x00,
+    STRING_CDC,
+    0x07,
+    0x05,
+    0x01,
+    0x02,
+    0x40,
+    0x00,
+    0x10,
+    0x07,
+    0x05,
+    0x81,
+    0x02,
+    0x40,
+    0x00,
+    0x00,
+    0x09,
+    0x04,
+    CONTROL_INTERFACE,
+    0x00,
+    0x00,
+    0xFF,
+    0xFF,
+    0xFF,
+    STRING_CONTROL,
+};
+
+static bool composite(const struct photon *photon)
+{
+    return photon->system.quirks->composite;
+}
+
+/* --- descriptors --- */
+
+static void send_configuration(struct photon *photon, const struct usb_setup *setup)
+{
+    uint8_t *copy = photon->usb.descriptor;
+
+    if (!composite(photon)) {
+        descriptor_send(photon, setup, cdc_configuration, sizeof(cdc_configuration));
+        return;
+    }
+    memcpy(copy, composite_configuration, sizeof(composite_configuration));
+    /* A second configuration is described though none is announced. */
+    copy[CONFIGURATION_VALUE] = (uint8_t)((setup->value & 0xFF) + 1);
+    descriptor_send(photon, setup, copy, sizeof(composite_configuration));
+}
+
+static void send_cdc_string(struct photon *photon, const struct usb_setup *setup)
+{
+    switch (setup->value & 0xFF) {
+    case STRING_LANGUAGES:
+        descriptor_send_languages(photon, setup);
+        break;
+    case STRING_MANUFACTURER:
+        descriptor_send_text(photon, setup, photon->system.quirks->manufacturer);
+        break;
+    case STRING_PRODUCT:
+        descriptor_send_text(photon, setup, "Photon with WiFi");
+        break;
+    case STRING_SERIAL:
+        descriptor_send_text(photon, setup, "00000000050C");
+        break;
+    case STRING_CONFIGURATION:
+        descriptor_send_text(photon, setup, "VCP Config");
+        break;
+    case STRING_INTERFACE:
+        descriptor_send_text(photon, setup, "VCP Interface");
+        break;
+    default:
+        system_crash(photon, "hard fault: no function behind string descriptors from 6 on");
+        break;
+    }
+}
+
+static void send_composite_string(struct photon *photon, const struct usb_setup *setup)
+{
+    switch (setup->value & 0xFF) {
+    case STRING_LANGUAGES:
+        descriptor_send_languages(photon, setup);
+        break;
+    case STRING_MANUFACTURER:
+        descriptor_send_text(photon, setup, photon->system.quirks->manufacturer);
+        break;
+    case STRING_PRODUCT:
+        descriptor_send_text(photon, setup, "Photon");
+        break;
+    case STRING_SERIAL:
+        descriptor_send_id(photon, setup, photon->system.quirks->upper_case_id);
+        break;
+    case STRING_CONFIGURATION:
+        descriptor_send_text(photon, setup, "Composite");
+        break;
+    case STRING_INTERFACE:
+        descriptor_send_text(photon, setup, "");
+        break;
+    case STRING_CONTROL:
+        descriptor_send_text(photon, setup, "Photon Control Interface");
+        break;
+    case STRING_CDC:
+        if (photon->usb.state == USB_CONFIGURED) {
+            descriptor_send_text(photon, setup, "Photon Serial");
+        }
+        break;
+    case MICROSOFT_OS:
+        microsoft_os_send_string(photon, setup);
+        break;
+    default:
+        break;
+    }
+}
+
+static void get_descriptor(struct photon *photon, const struct usb_setup *setup)
+{
+    switch (setup->value >> 8) {
+    case DESCRIPTOR_DEVICE:
+        descriptor_send_device(photon, setup, composite(photon) ? composite_device : cdc_device);
+        break;
+    case DESCRIPTOR_CONFIGURATION:
+        send_configuration(photon, setup);
+        break;
+    case DESCRIPTOR_STRING:
+        if (composite(photon)) {
+            send_composite_string(photon, setup);
+        } else {
+            send_cdc_string(photon, setup);
+        }
+        break;
+    default:
+        ep0_stall(&photon->usb);
+        break;
+    }
+}
+
+/* --- requests --- */
+
+static enum usb_vendor vendor(struct photon *photon, const struct usb_setup *setup)
+{
+    if (photon->system.quirks->control == USB_CONTROL_NONE) {
+        return USB_VENDOR_UNSEEN;
+    }
+    if (microsoft_os_request(photon, setup, CONTROL_INTERFACE, CONTROL_GUID)) {
+        return USB_VENDOR_DONE;
+    }
+    return USB_VENDOR_REFUSED;
+}
+
+static uint8_t interface_limit(const struct photon *photon)
+{
+    return composite(photon) ? CONTROL_INTERFACE : CONTROL_INTERFACE - 1;
+}
+
+static void standard_request(struct photon *photon, const struct usb_setup *setup)
+{
+    static const uint8_t alternate = 0;
+
+    switch (setup->request) {
+    case USB_GET_DESCRIPTOR:
+        if (setup->value >> 8 == DESCRIPTOR_HID_REPORT && !composite(photon)) {
+            descriptor_send(photon, setup, cdc_configuration + CONFIGURATION_HEADER,
+                            sizeof(cdc_configuration) - CONFIGURATION_HEADER);
+        } else {
+            ep0_send_small(&photon->usb, "", 0);
+        }
+        break;
+    case USB_GET_INTERFACE:
+        ep0_send_small(&photon->usb, &alternate, 1);
+        break;
+    case USB_SET_INTERFACE:
+        if ((setup->value & 0xFF) != 0) {
+            ep0_stall(&photon->usb);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void interface(struct photon *photon, const struct usb_setup *setup)
+{
+    switch (setup->type & USB_TYPE_MASK) {
+    case USB_TYPE_CLASS:
+        cdc_class_request(photon, setup);
+        break;
+    case USB_TYPE_STANDARD:
+        standard_request(photon, setup);
+        break;
+    case USB_TYPE_VENDOR:
+        if (!composite(photon)) {
+            ep0_stall(&photon->usb);
+        } else {
+            (void)microsoft_os_request(photon, setup, CONTROL_INTERFACE, CONTROL_GUID);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void data_received(struct photon *photon)
+{
+    uint32_t rate = cdc_control_received(photon);
+
+    if (rate != 0) {
+        system_line_rate(photon, rate);
+    }
+}
+
+static enum usb_handshake out(struct photon *photon, uint8_t endpoint, const void *data,
+                              size_t length)
+{
+    return photon->usb.state == USB_CONFIGURED && endpoint == CDC_ENDPOINT_OUT
+               ? cdc_out(photon, data, length)
+               : USB_NAK;
+}
+
+static enum usb_handshake in(struct photon *photon, uint8_t endpoint, void *data, size_t *length)
+{
+    return photon->usb.state == USB_CONFIGURED && (endpoint | 0x80) == CDC_ENDPOINT_IN
+               ? cdc_in(photon, data, length)
+               : USB_NAK;
+}
+
+const struct usb_function system_function = {
+    .get_descriptor = get_descriptor,
+    .vendor = vendor,
+    .interface_limit = interface_limit,
+    .interface = interface,
+    .data = cdc_control_data,
+    .data_received = data_received,
+    .out = out,
+    .in = in,
+};
