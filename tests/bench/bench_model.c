@@ -73,6 +73,7 @@ int main(void)
     double bare = megabytes_per_second(null, "null board", false);
     double model = megabytes_per_second(photon, "photon", true);
     measure_heading();
-    measure_row("DFU download of part1 through root_port", "MB/s", model, bare, "500 MB/s");
+    measure_print(&(struct measure_row){"DFU download of part1 through root_port", "MB/s", model,
+                                        bare, GOAL_AT_LEAST, 500});
     return 0;
 }

@@ -42,16 +42,40 @@ double measure_seconds(const char *work, unsigned runs, measure_work *run, void 
 
 void measure_heading(void)
 {
-    printf("%-44s %14s %12s %8s  %s\n", "work", "measured", "null", "ratio", "reach");
+    printf("%-42s %16s %10s %8s  %s\n", "work", "measured", "null", "ratio", "reach");
 }
 
-void measure_row(const char *work, const char *unit, double measured, double null,
-                 const char *reach)
+static bool reached(const struct measure_row *row)
 {
-    printf("%-44s %8.4g %-5s ", work, measured, unit);
-    if (null > 0) {
-        printf("%12.4g %8.2f  %s\n", null, measured / null, reach);
-    } else {
-        printf("%12s %8s  %s\n", "-", "-", reach);
+    switch (row->goal) {
+    case GOAL_AT_LEAST:
+        return row->measured >= row->reach;
+    case GOAL_AT_MOST:
+        return row->measured <= row->reach;
+    case GOAL_RATIO_AT_MOST:
+        return row->measured <= row->reach * row->null;
     }
+    return false;
+}
+
+/* Three digits are enough, and no exponents. */
+static const char *format_number(char text[16], double value)
+{
+    snprintf(text, 16, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+    return text;
+}
+
+void measure_print(const struct measure_row *row)
+{
+    char measured[16], null[16] = "-", ratio[16] = "-", reach[16];
+    bool of_ratio = row->goal == GOAL_RATIO_AT_MOST;
+
+    if (row->null > 0) {
+        format_number(null, row->null);
+        format_number(ratio, row->measured / row->null);
+    }
+    printf("%-42s %10s %-5s %10s %8s  %s %s%s%s\n", row->work,
+           format_number(measured, row->measured), row->unit, null, ratio,
+           row->goal == GOAL_AT_LEAST ? ">=" : "<=", format_number(reach, row->reach),
+           of_ratio ? " x" : "", reached(row) ? "" : "  MISSED");
 }

@@ -14,9 +14,19 @@ typedef bool measure_work(void *context);
  * when the work fails. */
 double measure_seconds(const char *work, unsigned runs, measure_work *run, void *context);
 
+/* What a figure is to reach. */
+enum measure_goal { GOAL_AT_LEAST, GOAL_AT_MOST, GOAL_RATIO_AT_MOST };
+
+struct measure_row {
+    const char *work, *unit;
+    double measured;
+    double null; /* the same figure of a null device; 0 for none */
+    enum measure_goal goal;
+    double reach;
+};
+
 void measure_heading(void);
-/* One row. `null` is the same figure of a null device, 0 for none; `reach` is text. */
-void measure_row(const char *work, const char *unit, double measured, double null,
-                 const char *reach);
+/* A missed goal is shown, no failure: it depends on the machine. */
+void measure_print(const struct measure_row *row);
 
 #endif

@@ -1,0 +1,73 @@
+/* What one more idle board costs: a thousand of them in one process. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/bench/measure.h"
+#include "tests/unit/support_dfu_board.h"
+#include "tests/unit/support_null_board.h"
+#include "usb-gadget/enumerate.h"
+
+#define BOARDS 1000
+#define KIB    1024.0
+
+static double resident_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2) {
+        fprintf(stderr, "/proc/self/statm does not say how much memory is used\n");
+        exit(1);
+    }
+    fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* KiB of each further board that was made from `base`, booted and enumerated. */
+static double kib_per_board(const struct board *base)
+{
+    static struct board *boards[BOARDS];
+    static struct root_port ports[BOARDS];
+    double before = resident_bytes();
+
+    for (size_t i = 0; i < BOARDS; i++) {
+        struct usb_identity identity;
+
+        boards[i] = base->ops->clone(base);
+        if (boards[i] == NULL || (!base->ops->powered(base) && !dfu_board_enter(boards[i]))) {
+            fprintf(stderr, "board %zu cannot be made\n", i);
+            exit(1);
+        }
+        root_port_init(&ports[i], boards[i], true);
+        if (!enumerate(&ports[i], 1, &identity)) {
+            fprintf(stderr, "board %zu does not enumerate\n", i);
+            exit(1);
+        }
+    }
+    double each = (resident_bytes() - before) / KIB / BOARDS;
+    for (size_t i = 0; i < BOARDS; i++) {
+        boards[i]->ops->destroy(boards[i]);
+    }
+    return each;
+}
+
+int main(void)
+{
+    struct board *null = null_board_new();
+    struct board *photon = dfu_board_fresh("0.5.2", false);
+
+    if (null == NULL || photon == NULL) {
+        fprintf(stderr, "no board to measure\n");
+        return 1;
+    }
+    double model = kib_per_board(photon);
+    null->ops->power(null, true);
+    double bare = kib_per_board(null);
+    measure_heading();
+    measure_print(&(struct measure_row){"memory of a further idle board", "KiB", model, bare,
+                                        GOAL_AT_MOST, 64});
+    photon->ops->destroy(photon);
+    null->ops->destroy(null);
+    return 0;
+}
