@@ -169,12 +169,8 @@ fuzz_one() {
 }
 
 benchmarks() {
-    local program name
-    for program in $(programs build/release/tests/bench bench_); do
-        name=$(basename "$program")
-        step "$name" "benchmark: $name" "$program"
-        cat "$LOGS/$name.log"
-    done
+    step bench 'benchmarks' tests/bench/run.sh
+    cat "$LOGS/bench.log"
 }
 
 start_of_all=$EPOCHREALTIME

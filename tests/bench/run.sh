@@ -5,9 +5,11 @@ cd "$(dirname "$0")/../.."
 folder=${1:-build/release/tests/bench}
 found=false
 for program in "$folder"/bench_*; do
-    [ -f "$program" ] && [ -x "$program" ] || continue
+    if [ ! -f "$program" ] || [ ! -x "$program" ]; then
+        continue
+    fi
     if $found; then
-        "$program" | tail -n +2
+        "$program" | tail -n +2 # one heading is enough
     else
         "$program"
     fi
