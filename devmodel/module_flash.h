@@ -43,10 +43,10 @@ enum module_copy_status {
     MODULE_COPY_FAILED   /* erase or program failed on the way */
 };
 
-/* Tests the source as the flags ask, lifts the write protection of the destination's sectors,
- * erases and programs them. */
 /* The tests alone: would module_flash_copy() begin? */
 bool module_flash_copy_allowed(const struct flash *flash, const struct module_copy *copy);
+/* Tests the source as the flags ask, lifts the write protection of the destination's sectors,
+ * erases and programs them. */
 __attribute__((warn_unused_result)) enum module_copy_status
 module_flash_copy(struct flash *flash, const struct module_copy *copy);
 
