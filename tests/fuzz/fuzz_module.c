@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devmodel/embedded.h"
 #include "devmodel/flash_map.h"
 #include "devmodel/module_flash.h"
 #include "tests/fuzz/input.h"
@@ -129,7 +130,11 @@ static void check_flash(const struct flash *flash, const struct image *image, ui
     struct module_suffix suffix;
     struct module_info info;
     struct module module;
+    uint32_t found;
 
+    if (embedded_bootloader(flash, &found, &info)) {
+        MUST(info.start == MAP_BOOTLOADER && flash_contains(found, info.end - info.start));
+    }
     if (!module_flash_info(flash, address, &info)) {
         return;
     }
@@ -157,13 +162,16 @@ static void check_copy(struct flash *flash, struct input *input)
         .whole_sectors_by_length = input_u8(input) & 1,
     };
     enum module_copy_status status;
+    bool allowed;
 
     flash_set_nwrp(flash, input_u16(input) & FLASH_NWRP_NONE);
     if (input_u8(input) & 1) {
         flash_cut_at(flash, input_u16(input), (enum flash_cut)(input_u8(input) % 3));
     }
+    allowed = module_flash_copy_allowed(flash, &copy);
     status = module_flash_copy(flash, &copy);
-    MUST(status != MODULE_COPY_REFUSED || flash_operations(flash) == 0);
+    MUST((status == MODULE_COPY_REFUSED) == !allowed);
+    MUST(allowed || flash_operations(flash) == 0);
     MUST(status != MODULE_COPY_OK || flash_operations(flash) >= (copy.length + 3) / 4);
 }
 
