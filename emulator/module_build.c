@@ -138,9 +138,9 @@ static bool parse_function(const char *text, uint8_t *function)
     };
     uint32_t number;
 
-    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(text, names[i]) == 0) {
-            *function = i;
+            *function = (uint8_t)i;
             return true;
         }
     }
