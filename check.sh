@@ -174,20 +174,20 @@ benchmarks() {
 }
 
 start_of_all=$EPOCHREALTIME
+released=false
 step format 'formatting as .clang-format has it' scripts/format.sh --check
 step shell 'shellcheck of the scripts' scripts/shell.sh
 step firmware 'real firmware for the tests, from npm packages' fixtures/fetch.sh build/firmware
 
+step build-release 'release build' build release && released=true
 if step build-debug 'debug build with ASan and UBSan' build debug; then
     tests unit 'unit tests' debug unit -j "$JOBS"
     tests tools 'real tools, debug build' debug tools -j "$JOBS"
 fi
+! $released || step install 'installation: program, library, manual' scripts/install_test.sh
+! $released || ! $bench || benchmarks
 step build-coverage 'coverage build' build coverage &&
     step coverage 'branch coverage of devmodel from the unit tests, above 90 %' scripts/coverage.sh
-if step build-release 'release build' build release; then
-    step install 'installation: program, library, manual' scripts/install_test.sh
-    ! $bench || benchmarks
-fi
 if step build-fuzz 'fuzz build with clang' build fuzz && [ "$fuzz_seconds" != 0 ]; then
     fuzz
 fi
