@@ -78,24 +78,6 @@ enum dfu_result dfu_memory_erase(struct photon *photon, uint32_t address)
     }
 }
 
-static bool same_in_flash(const struct photon *photon, uint32_t address, const uint8_t *data,
-                          uint32_t length)
-{
-    while (length > 0) {
-        size_t run;
-        const uint8_t *cells = flash_peek(photon->flash, address, &run);
-
-        run = run < length ? run : length;
-        if (memcmp(cells, data, run) != 0) {
-            return false;
-        }
-        address += (uint32_t)run;
-        data += run;
-        length -= (uint32_t)run;
-    }
-    return true;
-}
-
 static enum dfu_result program_flash(struct photon *photon, uint32_t address, const uint8_t *data,
                                      uint32_t length)
 {
@@ -118,7 +100,7 @@ static enum dfu_result program_verified(struct photon *photon, uint32_t address,
         for (int attempt = 0; attempt < WRITE_ATTEMPTS && result == DFU_FAILED; attempt++) {
             result = program_flash(photon, address, data, length);
         }
-        if (result != DFU_DONE || same_in_flash(photon, address, data, length)) {
+        if (result != DFU_DONE || flash_equals(photon->flash, address, data, length)) {
             return result;
         }
     }

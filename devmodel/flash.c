@@ -319,6 +319,25 @@ uint32_t flash_read32(const struct flash *flash, uint32_t address)
     return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
+bool flash_equals(const struct flash *flash, uint32_t address, const void *data, size_t length)
+{
+    const uint8_t *expected = data;
+
+    while (length > 0) {
+        size_t run;
+        const uint8_t *cells = flash_peek(flash, address, &run);
+
+        run = run < length ? run : length;
+        if (memcmp(cells, expected, run) != 0) {
+            return false;
+        }
+        address += (uint32_t)run;
+        expected += run;
+        length -= run;
+    }
+    return true;
+}
+
 bool flash_is_blank(const struct flash *flash, uint32_t address, size_t length)
 {
     return cells_are_blank(&flash->cells, address, length);

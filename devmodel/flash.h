@@ -119,6 +119,8 @@ void flash_read(const struct flash *flash, uint32_t address, void *data, size_t 
 const uint8_t *flash_peek(const struct flash *flash, uint32_t address, size_t *length);
 uint16_t flash_read16(const struct flash *flash, uint32_t address);
 uint32_t flash_read32(const struct flash *flash, uint32_t address);
+/* The range holds just these bytes. */
+bool flash_equals(const struct flash *flash, uint32_t address, const void *data, size_t length);
 bool flash_is_blank(const struct flash *flash, uint32_t address, size_t length);
 /* zlib CRC-32 of a range; remembers whole pages, so asking again is cheap. */
 uint32_t flash_crc32(const struct flash *flash, uint32_t address, size_t length);

@@ -39,6 +39,10 @@ struct module_entry {
 /* Judges every region. */
 void module_list(const struct flash *flash, const struct system_quirks *quirks,
                  struct module_entry entries[MODULE_LIST_SIZE]);
+/* There is a place for the module's function and index. */
+bool module_has_region(const struct module_info *info);
+/* And the module ends inside it. */
+bool module_end_in_bounds(const struct module_info *info);
 /* The version of the installed module (function, index) is at least what is needed. */
 bool module_dependency_met(const struct flash *flash, const struct module_dependency *needs);
 

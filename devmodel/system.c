@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "flash_map.h"
 #include "module_flash.h"
+#include "module_list.h"
 #include "module_slot.h"
 
 #define MS BOARD_NS_PER_MS
@@ -157,23 +158,6 @@ static bool safe_mode_requested(const struct photon *photon)
     }
 }
 
-static bool satisfied(const struct photon *photon, const struct module_dependency *needs)
-{
-    const struct system *system = &photon->system;
-    struct module_info bootloader;
-
-    switch (needs->function) {
-    case MODULE_SYSTEM_PART:
-        return (needs->index == 1 ? system->part1.version : system->part2.version) >=
-               needs->version;
-    case MODULE_BOOTLOADER:
-        return module_flash_info(photon->flash, MAP_BOOTLOADER, &bootloader) &&
-               bootloader.version >= needs->version;
-    default:
-        return true;
-    }
-}
-
 /* The bootloader and part2 before the application; part1's CRC is not looked at. */
 static bool system_modules_good(const struct photon *photon)
 {
@@ -189,7 +173,8 @@ static bool system_modules_good(const struct photon *photon)
                                  MAP_PLATFORM_PHOTON) &&
            module_flash_crc_ok(flash, MAP_BOOTLOADER, &bootloader) &&
            module_flash_crc_ok(flash, MAP_SYSTEM_PART2, part2) &&
-           satisfied(photon, &part2->dependency[0]) && satisfied(photon, &part2->dependency[1]);
+           module_dependency_met(photon->flash, &part2->dependency[0]) &&
+           module_dependency_met(photon->flash, &part2->dependency[1]);
 }
 
 static bool user_prefix_at(const struct photon *photon, uint32_t address, struct module_info *info)
@@ -224,7 +209,7 @@ static const char *application_refused(const struct photon *photon)
     if (!module_flash_crc_ok(photon->flash, MAP_USER, &user)) {
         return "safe mode: application's CRC is wrong";
     }
-    if (!satisfied(photon, &user.dependency[0])) {
+    if (!module_dependency_met(photon->flash, &user.dependency[0])) {
         return "safe mode: application needs a newer system";
     }
     return NULL;
@@ -333,7 +318,8 @@ void system_start(struct photon *photon)
     pace = choose_pace(photon);
     cpu_spend(photon, pace->before_white_ns);
     engine_led(photon, LED_SOLID, LED_WHITE, 0);
-    if (system->quirks->checks_system_modules && !satisfied(photon, &system->part2.dependency[0])) {
+    if (system->quirks->checks_system_modules &&
+        !module_dependency_met(photon->flash, &system->part2.dependency[0])) {
         cpu_spend(photon, FAULT_NS);
         system_crash(photon, "hard fault: system-part2 calls into an older system-part1");
         return;
