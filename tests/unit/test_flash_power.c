@@ -540,10 +540,10 @@ static void model_fail(struct model *model, const uint8_t *found, uint64_t time)
             uint8_t before = model->cells[at + j];
             uint8_t after = unit->erase ? 0xFF : before & unit->data[j];
 
-            ck_assert_msg((~before & found[at + j] & ~after) == 0 &&
-                              (before & ~found[at + j] & after) == 0,
-                          "byte 0x%x is 0x%02x, neither before 0x%02x nor after 0x%02x",
-                          (unsigned)(unit->address + j), found[at + j], before, after);
+            if ((~before & found[at + j] & ~after) != 0 || (before & ~found[at + j] & after) != 0) {
+                ck_abort_msg("byte 0x%x is 0x%02x, neither before 0x%02x nor after 0x%02x",
+                             (unsigned)(unit->address + j), found[at + j], before, after);
+            }
         }
         memcpy(model->cells + at, found + at, unit->length);
     }
