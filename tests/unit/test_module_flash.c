@@ -182,6 +182,16 @@ START_TEST(test_crc_fails_on_bounds_that_leave_the_flash)
 }
 END_TEST
 
+START_TEST(test_an_empty_body_has_no_crc)
+{
+    static const uint8_t crc_of_nothing[4] = {0};
+
+    ck_assert(flash_load(flash, SOURCE, crc_of_nothing, sizeof(crc_of_nothing)));
+    info.end = info.start;
+    ck_assert(!module_flash_crc_ok(flash, SOURCE, &info));
+}
+END_TEST
+
 START_TEST(test_suffix_is_read_where_the_module_lies)
 {
     struct module_suffix suffix;
@@ -225,6 +235,24 @@ START_TEST(test_copy_of_a_good_module)
     ck_assert_uint_eq(erased[9], 1);
     ck_assert_uint_eq(protects, 0);
     ck_assert(flash_is_blank(flash, MAP_USER + SIZE, MAP_USER_SIZE - SIZE));
+}
+END_TEST
+
+START_TEST(test_copy_of_many_pages)
+{
+    static uint8_t large[5 * FLASH_PAGE + 8], got[sizeof(large)];
+    struct module_spec spec = user_spec();
+    struct module_copy copy = update();
+
+    spec.size = sizeof(large);
+    ck_assert(module_build(&spec, large));
+    /* Not at the start of a page. */
+    copy.source = SOURCE + 0x204;
+    copy.length = sizeof(large);
+    ck_assert(flash_load(flash, copy.source, large, sizeof(large)));
+    ck_assert_int_eq(module_flash_copy(flash, &copy), MODULE_COPY_OK);
+    flash_read(flash, MAP_USER, got, sizeof(got));
+    ck_assert_mem_eq(got, large, sizeof(got));
 }
 END_TEST
 
@@ -509,11 +537,13 @@ int main(void)
     tcase_add_test(find, test_crc_is_checked_where_the_module_lies);
     tcase_add_test(find, test_crc_notices_a_changed_body);
     tcase_add_test(find, test_crc_fails_on_bounds_that_leave_the_flash);
+    tcase_add_test(find, test_an_empty_body_has_no_crc);
     tcase_add_test(find, test_suffix_is_read_where_the_module_lies);
     tcase_add_test(find, test_suffix_needs_sensible_bounds);
     tcase_add_test(find, test_in_place_asks_for_start_end_and_platform);
     tcase_add_checked_fixture(copy, setup, teardown);
     tcase_add_test(copy, test_copy_of_a_good_module);
+    tcase_add_test(copy, test_copy_of_many_pages);
     tcase_add_test(copy, test_copy_takes_erase_and_program_time);
     tcase_add_test(copy, test_copy_refuses_a_length_shorter_than_the_module);
     tcase_add_test(copy, test_length_is_tested_by_the_function_bit);
