@@ -389,7 +389,8 @@ static const struct bootloader_quirks *installed_bootloader(const struct photon 
 
     if (!module_flash_info(photon->flash, MAP_BOOTLOADER, &info) || info.start != MAP_BOOTLOADER ||
         info.end <= MAP_BOOTLOADER || info.end > MAP_BOOTLOADER + MAP_BOOTLOADER_SIZE ||
-        info.function != MODULE_BOOTLOADER) {
+        info.function != MODULE_BOOTLOADER ||
+        !module_flash_executable(photon->flash, MAP_BOOTLOADER, &info)) {
         return NULL;
     }
     return bootloader_quirks(info.version, flash_read16(photon->flash, info.end - 2));
@@ -474,7 +475,7 @@ void bootloader_start(struct photon *photon, uint32_t cause)
     boot->cause = cause;
     boot->quirks = installed_bootloader(photon);
     if (boot->quirks == NULL) {
-        engine_hang(photon, "no bootloader in sector 0");
+        engine_hang(photon, "no whole bootloader in sector 0");
         return;
     }
     cpu_spend(photon, boot->quirks->dct_in_part2 ? START_NS_FROM_101 : START_NS);

@@ -25,8 +25,6 @@ enum suffix_field {
     SUFFIX_SHA256 = 6,
     SUFFIX_SIZE = 38
 };
-#define SUFFIX_WITH_PRODUCT 40
-#define SUFFIX_BARE         36
 
 static uint16_t get16(const uint8_t *bytes)
 {
@@ -113,7 +111,7 @@ void module_suffix_decode(struct module_suffix *suffix, const uint8_t bytes[MODU
 
     suffix->size = get16(bytes + SUFFIX_SIZE);
     suffix->reserved = get16(bytes + SUFFIX_RESERVED);
-    product = suffix->size >= SUFFIX_WITH_PRODUCT;
+    product = suffix->size >= MODULE_SUFFIX_MAX;
     suffix->product_id = product ? get16(bytes + SUFFIX_PRODUCT_ID) : MODULE_NO_PRODUCT;
     suffix->product_version = product ? get16(bytes + SUFFIX_PRODUCT_VERSION) : MODULE_NO_PRODUCT;
     memcpy(suffix->sha256, bytes + SUFFIX_SHA256, MODULE_SHA256_SIZE);
@@ -141,7 +139,7 @@ enum module_error module_parse(struct module *module, const uint8_t *image, size
     module->crc_stored = module_crc_decode(image + body);
     module->crc_computed = (uint32_t)crc32_z(0, image, body);
     module_suffix_decode(&module->suffix, image + body - MODULE_SUFFIX_MAX);
-    if (module->suffix.size != SUFFIX_BARE && module->suffix.size != SUFFIX_WITH_PRODUCT) {
+    if (module->suffix.size != MODULE_SUFFIX_MIN && module->suffix.size != MODULE_SUFFIX_MAX) {
         return MODULE_BAD_SUFFIX;
     }
     if (body < module->prefix_offset + MODULE_PREFIX_SIZE + module->suffix.size) {
@@ -182,7 +180,7 @@ static bool can_build(const struct module_spec *spec, uint32_t prefix_offset)
 {
     uint32_t first_word = spec->vectors ? spec->vectors[0] : spec->info.start;
 
-    if (spec->suffix_size != SUFFIX_BARE && spec->suffix_size != SUFFIX_WITH_PRODUCT) {
+    if (spec->suffix_size != MODULE_SUFFIX_MIN && spec->suffix_size != MODULE_SUFFIX_MAX) {
         return false;
     }
     return module_prefix_offset(first_word) == prefix_offset && spec->size % 4 == 0 &&
@@ -192,7 +190,7 @@ static bool can_build(const struct module_spec *spec, uint32_t prefix_offset)
 
 static void put_suffix(const struct module_spec *spec, uint8_t bytes[MODULE_SUFFIX_MAX])
 {
-    if (spec->suffix_size == SUFFIX_WITH_PRODUCT) {
+    if (spec->suffix_size == MODULE_SUFFIX_MAX) {
         put16(bytes + SUFFIX_PRODUCT_ID, spec->product_id);
         put16(bytes + SUFFIX_PRODUCT_VERSION, spec->product_version);
     }

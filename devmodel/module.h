@@ -18,6 +18,7 @@
 /* Bytes before the end that module_suffix_decode() reads; the shorter suffix leaves the first 4
  * alone. */
 #define MODULE_SUFFIX_MAX 40
+#define MODULE_SUFFIX_MIN 36
 #define MODULE_NO_PRODUCT UINT16_C(0xFFFF)
 /* Smallest suffix (36) + prefix + CRC: nothing shorter is a module. */
 #define MODULE_MIN_SIZE (MODULE_PREFIX_SIZE + 36 + MODULE_CRC_SIZE)

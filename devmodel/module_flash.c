@@ -5,6 +5,9 @@
 
 #define WORD         4
 
+/* An image of which more than one word in this many is erased is not there to be run. */
+#define ERASED_WORDS_LIMIT 16
+
 bool module_flash_info(const struct flash *flash, uint32_t address, struct module_info *info)
 {
     uint8_t bytes[MODULE_PREFIX_SIZE];
@@ -62,6 +65,31 @@ bool module_flash_in_place(const struct module_info *info, uint32_t start, uint3
                            uint16_t platform)
 {
     return info->start == start && info->end <= limit && info->platform == platform;
+}
+
+static bool mostly_there(const struct flash *flash, uint32_t address, uint32_t length)
+{
+    uint32_t erased = 0;
+
+    for (uint32_t i = 0; i + WORD <= length; i += WORD) {
+        erased += flash_read32(flash, address + i) == UINT32_MAX;
+    }
+    return erased <= length / WORD / ERASED_WORDS_LIMIT;
+}
+
+bool module_flash_executable(const struct flash *flash, uint32_t address,
+                             const struct module_info *info)
+{
+    struct module_suffix suffix;
+    uint32_t length;
+
+    if (module_flash_crc_ok(flash, address, info)) {
+        return true;
+    }
+    return body_length(address, info, &length) &&
+           module_flash_suffix(flash, address, info, &suffix) &&
+           (suffix.size == MODULE_SUFFIX_MAX || suffix.size == MODULE_SUFFIX_MIN) &&
+           mostly_there(flash, address, length);
 }
 
 /* The tests in the firmware's order. Lengths wrap at 32 bits as they do there. */

@@ -5,11 +5,13 @@
  */
 #include <string.h>
 
+#include "embedded.h"
 #include "engine.h"
 #include "flash_map.h"
 #include "module_flash.h"
 #include "module_list.h"
 #include "module_slot.h"
+#include "update.h"
 
 #define MS BOARD_NS_PER_MS
 
@@ -29,6 +31,9 @@ static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
 #define SOS_HARD_FAULT 1
 #define FAULT_NS       (6 * MS)
 
+/* Value of the DCT's OTA flag byte. */
+#define OTA_FLAG_APPLY 0xA5
+
 /* Line rates that are requests. */
 #define RATE_DFU            14400
 
@@ -36,39 +41,14 @@ static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
 /* Backup register 1 while the system starts: "main". */
 #define HEALTH_MAIN 5
 
-/* An image of which more than this part is erased is not there to be run. */
-#define ERASED_WORDS_LIMIT 16
-
-/* --- is there anything to run? --- */
-
-static bool mostly_there(const struct flash *flash, uint32_t address, uint32_t length)
+/* The image of a part is there to be run. The device itself checks nothing. */
+static bool part_at(const struct photon *photon, uint32_t start, uint8_t index,
+                    struct module_info *info)
 {
-    uint32_t erased = 0;
-
-    for (uint32_t i = 0; i + 4 <= length; i += 4) {
-        erased += flash_read32(flash, address + i) == UINT32_MAX;
-    }
-    return erased < length / 4 / ERASED_WORDS_LIMIT;
-}
-
-/* The image of a part can be executed: whole, or damaged only here and there. The device itself
- * checks nothing. */
-static bool executable(const struct photon *photon, uint32_t start, uint8_t index,
-                       struct module_info *info)
-{
-    uint16_t suffix_size;
-
-    if (!module_flash_info(photon->flash, start, info) ||
-        !module_flash_in_place(info, start, start + MAP_SYSTEM_PART_SIZE, MAP_PLATFORM_PHOTON) ||
-        info->function != MODULE_SYSTEM_PART || info->index != index) {
-        return false;
-    }
-    if (module_flash_crc_ok(photon->flash, start, info)) {
-        return true;
-    }
-    suffix_size = flash_read16(photon->flash, info->end - 2);
-    return (suffix_size == 36 || suffix_size == 40) &&
-           mostly_there(photon->flash, start, info->end - start);
+    return module_flash_info(photon->flash, start, info) &&
+           module_flash_in_place(info, start, start + MAP_SYSTEM_PART_SIZE, MAP_PLATFORM_PHOTON) &&
+           info->function == MODULE_SYSTEM_PART && info->index == index &&
+           module_flash_executable(photon->flash, start, info);
 }
 
 /* --- settings, as the system's own driver sees them --- */
@@ -244,6 +224,53 @@ static bool watchdog_flag_cleared(struct photon *photon)
     return false;
 }
 
+/* Part2 brings its bootloader along and installs it over an older one. */
+static void update_bootloader(struct photon *photon)
+{
+    struct module_info installed;
+    struct module_info carried;
+    struct module_copy copy = {
+        .destination = MAP_BOOTLOADER,
+        .flags = MODULE_VERIFY_CRC | MODULE_VERIFY_DESTINATION | MODULE_VERIFY_FUNCTION,
+        .function = MODULE_BOOTLOADER,
+        .platform = MAP_PLATFORM_PHOTON,
+    };
+
+    if (!photon->system.quirks->updates_bootloader ||
+        !embedded_bootloader(photon->flash, &copy.source, &carried) ||
+        !module_flash_info(photon->flash, MAP_BOOTLOADER, &installed) ||
+        installed.version >= carried.version) {
+        return;
+    }
+    copy.length = carried.end - carried.start + MODULE_CRC_SIZE;
+    engine_boot_event(photon, "installs the bootloader that system-part2 carries");
+    if (module_flash_copy(photon->flash, &copy) != MODULE_COPY_OK) {
+        engine_boot_event(photon, "bootloader not installed");
+    }
+}
+
+/* A host left a module in the OTA slot by DFU and set the flag byte. False when it ended in a
+ * reset. */
+static bool ota_flag_clear(struct photon *photon)
+{
+    static const uint8_t clear = 0xFF;
+    uint8_t flag;
+
+    if (!photon->system.quirks->ota_flag) {
+        return true;
+    }
+    system_read_dct(photon, DCT_OTA_FLAG, &flag, 1);
+    if (flag != OTA_FLAG_APPLY) {
+        return true;
+    }
+    (void)system_write_dct(photon, DCT_OTA_FLAG, &clear, 1);
+    if (photon->life != LIFE_DEAD && update_finish(photon) == UPDATE_OK) {
+        engine_reset(photon, CAUSE_SOFTWARE, "update from the OTA slot");
+        return false;
+    }
+    return photon->life != LIFE_DEAD;
+}
+
 void system_crash(struct photon *photon, const char *text)
 {
     engine_boot_event(photon, text);
@@ -285,9 +312,10 @@ static void start(struct photon *photon, const struct pace *pace)
         return;
     }
     cpu_spend(photon, pace->watchdog_flag_ns);
-    if (!watchdog_flag_cleared(photon)) {
+    if (!watchdog_flag_cleared(photon) || !ota_flag_clear(photon)) {
         return;
     }
+    update_bootloader(photon);
     cpu_spend(photon, pace->attach_ns);
     run(photon);
 }
@@ -306,11 +334,11 @@ void system_start(struct photon *photon)
     const struct pace *pace;
 
     *system = (struct system){0};
-    if (!executable(photon, MAP_SYSTEM_PART1, 1, &system->part1)) {
+    if (!part_at(photon, MAP_SYSTEM_PART1, 1, &system->part1)) {
         engine_hang(photon, "system-part1 is not whole: ran into garbage");
         return;
     }
-    if (!executable(photon, MAP_SYSTEM_PART2, 2, &system->part2)) {
+    if (!part_at(photon, MAP_SYSTEM_PART2, 2, &system->part2)) {
         engine_hang(photon, "no system-part2: jumped into erased flash");
         return;
     }
