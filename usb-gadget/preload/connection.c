@@ -1,0 +1,247 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/uevent.h"
+
+static void on_ready(evutil_socket_t fd, short what, void *context);
+
+/* --- life --- */
+
+static bool watch(struct connection *connection, short what)
+{
+    if (connection->event != NULL) {
+        event_free(connection->event);
+    }
+    connection->event = event_new(connection->server->base, connection->fd, what | EV_PERSIST,
+                                  on_ready, connection);
+    return connection->event != NULL && event_add(connection->event, NULL) == 0;
+}
+
+bool connection_accept(struct preload_server *server, int fd)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    if (connection == NULL || server->connection_count == LINK_CONNECTIONS_MAX) {
+        free(connection);
+        close(fd);
+        return false;
+    }
+    connection->server = server;
+    connection->fd = fd;
+    TAILQ_INIT(&connection->urbs);
+    TAILQ_INIT(&connection->ended);
+    TAILQ_INSERT_TAIL(&server->connections, connection, entry);
+    server->connection_count++;
+    if (!watch(connection, EV_READ)) {
+        connection_close(connection);
+        return false;
+    }
+    return true;
+}
+
+void connection_close(struct connection *connection)
+{
+    struct preload_server *server = connection->server;
+    struct urb *urb;
+
+    if (connection->handle != NULL) {
+        TAILQ_REMOVE(&connection->handle->connections, connection, entry_of_handle);
+    }
+    while ((urb = TAILQ_FIRST(&connection->urbs)) != NULL) {
+        TAILQ_REMOVE(&connection->urbs, urb, entry);
+        TAILQ_INSERT_TAIL(&server->own, urb, entry);
+        urb->connection = NULL;
+        (void)urb_cancel(urb);
+    }
+    while ((urb = TAILQ_FIRST(&connection->ended)) != NULL) {
+        TAILQ_REMOVE(&connection->ended, urb, entry);
+        urb_free(urb);
+    }
+    TAILQ_REMOVE(&server->connections, connection, entry);
+    server->connection_count--;
+    if (connection->event != NULL) {
+        event_free(connection->event);
+    }
+    close(connection->fd);
+    free(connection);
+}
+
+void connection_finish(struct connection *connection)
+{
+    connection->closing = true;
+    if (TAILQ_EMPTY(&connection->ended)) {
+        connection_close(connection);
+    }
+}
+
+/* --- sending --- */
+
+void connection_reply(struct connection *connection, uint64_t tag, int result, const void *data,
+                      size_t length)
+{
+    struct preload_reply reply = {.tag = tag, .result = result, .actual = (uint32_t)length};
+    struct iovec parts[2] = {{&reply, sizeof reply}, {(void *)(uintptr_t)data, length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = length > 0 ? 2 : 1};
+
+    /* A client that calls waits for the reply, so there is room; one that plays us false gets
+     * none. */
+    (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void connection_take_token(const struct usb_handle *handle)
+{
+    uint8_t token[4 * PRELOAD_TOKEN_SIZE];
+
+    (void)recv(handle->socket, token, sizeof token, MSG_DONTWAIT);
+}
+
+/* True when the reply has gone, or never will. */
+static bool send_urb(struct connection *connection, const struct urb *urb)
+{
+    size_t length = sizeof urb->reply + (urb->is_in ? urb->reply.actual : 0);
+
+    if (send(connection->fd, &urb->reply, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+        errno == EAGAIN) {
+        return false;
+    }
+    if (urb->submitted && connection->handle != NULL) {
+        connection_take_token(connection->handle);
+    }
+    return true;
+}
+
+static void forget_urb(struct connection *connection, struct urb *urb)
+{
+    connection->urb_count--;
+    urb_free(urb);
+}
+
+void connection_send_urb(struct connection *connection, struct urb *urb)
+{
+    if (TAILQ_EMPTY(&connection->ended) && send_urb(connection, urb)) {
+        forget_urb(connection, urb);
+        return;
+    }
+    if (TAILQ_EMPTY(&connection->ended)) {
+        (void)watch(connection, EV_READ | EV_WRITE);
+    }
+    TAILQ_INSERT_TAIL(&connection->ended, urb, entry);
+}
+
+static void send_ended(struct connection *connection)
+{
+    struct urb *urb;
+
+    while ((urb = TAILQ_FIRST(&connection->ended)) != NULL) {
+        if (!send_urb(connection, urb)) {
+            return;
+        }
+        TAILQ_REMOVE(&connection->ended, urb, entry);
+        forget_urb(connection, urb);
+    }
+    (void)watch(connection, EV_READ);
+}
+
+/* --- receiving --- */
+
+/* The first request: what the connection is for. */
+static bool begin(struct connection *connection, const struct preload_request *request)
+{
+    if (request->version != PRELOAD_PROTOCOL_VERSION) {
+        return false;
+    }
+    switch (request->operation) {
+    case PRELOAD_OPEN:
+        usbfs_open(connection, request);
+        return true;
+    case PRELOAD_ADOPT:
+        usbfs_adopt(connection, request);
+        return true;
+    case PRELOAD_MONITOR:
+        connection->role = ROLE_MONITOR;
+        connection->groups = request->number;
+        return true;
+    case PRELOAD_CLOCK:
+        connection->role = ROLE_CLOCK;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* False when the message makes no sense. */
+static bool handle(struct connection *connection, const struct preload_request *request,
+                   const uint8_t *data, size_t length)
+{
+    switch (connection->role) {
+    case ROLE_NEW:
+        return length == 0 && begin(connection, request);
+    case ROLE_HANDLE:
+        return usbfs_request(connection, request, data, length);
+    case ROLE_MONITOR:
+        connection->groups = request->number;
+        return request->operation == PRELOAD_MONITOR && length == 0;
+    case ROLE_CLOCK:
+        clock_request(connection, request);
+        return length == 0;
+    }
+    return false;
+}
+
+enum receipt { RECEIPT_NOTHING, RECEIPT_HANDLED, RECEIPT_CLOSED };
+
+static enum receipt receive(struct connection *connection)
+{
+    struct preload_server *server = connection->server;
+    struct preload_request *request = &server->message.request;
+    ssize_t length = recv(connection->fd, &server->message, sizeof server->message, MSG_DONTWAIT);
+
+    if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return RECEIPT_NOTHING;
+    }
+    if (length < (ssize_t)sizeof *request || (size_t)length > sizeof *request + PRELOAD_DATA_MAX ||
+        !handle(connection, request, server->message.data, (size_t)length - sizeof *request)) {
+        connection_close(connection);
+        return RECEIPT_CLOSED;
+    }
+    return RECEIPT_HANDLED;
+}
+
+/* Handles what other connections of the handle have sent before a call on this one: the client
+ * must find its transfers submitted when it asks for something else. */
+static void catch_up(struct connection *connection)
+{
+    struct connection *other, *next;
+
+    for (other = TAILQ_FIRST(&connection->handle->connections); other != NULL; other = next) {
+        enum receipt receipt = RECEIPT_HANDLED;
+        next = TAILQ_NEXT(other, entry_of_handle);
+        while (other != connection && receipt == RECEIPT_HANDLED && other->submits) {
+            receipt = receive(other);
+        }
+    }
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *context)
+{
+    struct connection *connection = context;
+
+    (void)fd;
+    if (what & EV_WRITE) {
+        send_ended(connection);
+        if (connection->closing && TAILQ_EMPTY(&connection->ended)) {
+            connection_close(connection);
+            return;
+        }
+    }
+    if (what & EV_READ) {
+        if (connection->handle != NULL && !connection->submits) {
+            catch_up(connection);
+        }
+        (void)receive(connection);
+    }
+}

@@ -1,0 +1,169 @@
+/*
+ * What the rooms of the preload server share: connections, usbfs handles and transfers.
+ */
+#ifndef GADGET_PRELOAD_LINK_H
+#define GADGET_PRELOAD_LINK_H
+
+#include <sys/queue.h>
+
+#include "usb-gadget/preload/device.h"
+#include "usb-gadget/preload/server.h"
+#include "usb-gadget/preload/tree.h"
+
+#define LINK_CONNECTIONS_MAX 256
+/* Of all transfers in flight together, as the kernel's usbfs_memory_mb. */
+#define LINK_MEMORY_MAX ((size_t)16 << 20)
+
+enum role { ROLE_NEW, ROLE_HANDLE, ROLE_MONITOR, ROLE_CLOCK };
+
+struct urb;
+TAILQ_HEAD(urb_list, urb);
+
+/* One socket of a client. */
+struct connection {
+    struct preload_server *server;
+    int fd;
+    struct event *event;
+    enum role role;
+    TAILQ_ENTRY(connection) entry;
+
+    struct usb_handle *handle; /* ROLE_HANDLE */
+    TAILQ_ENTRY(connection) entry_of_handle;
+    bool submits;          /* has sent SUBMIT: calls must not overtake it */
+    struct urb_list urbs;  /* in flight */
+    struct urb_list ended; /* replies that the socket had no room for */
+    unsigned urb_count;    /* in both */
+    bool closing;          /* as soon as `ended` is empty */
+
+    uint32_t groups; /* ROLE_MONITOR */
+};
+TAILQ_HEAD(connection_list, connection);
+
+/* An open device node. It lives until all descriptors of its visible socket are closed. */
+struct usb_handle {
+    struct preload_server *server;
+    struct usb_device *device; /* NULL when it was unplugged */
+    int socket;                /* our end of the visible socket's pair */
+    struct event *event;
+    uint64_t inode; /* of the visible end */
+    bool writable;
+    struct connection_list connections;
+    TAILQ_ENTRY(usb_handle) entry;
+};
+TAILQ_HEAD(handle_list, usb_handle);
+
+/* One transfer. */
+struct urb {
+    struct transfer transfer;
+    struct preload_server *server;
+    struct usb_device *device;
+    struct connection *connection; /* NULL when nobody waits for it any more */
+    TAILQ_ENTRY(urb) entry;
+    struct event *timer;
+    size_t size; /* of `data` */
+    uint16_t flags;
+    bool submitted; /* by SUBMIT: its end makes the handle ready */
+    bool discarded, timed_out;
+    bool is_in;
+    size_t moved; /* before the empty packet at the end */
+    bool *done;   /* set when it ends, for urb_submit() */
+    /* What its end means, when it is a request of the link itself; NULL for a client's own. */
+    void (*ended)(struct urb *urb);
+    struct usb_interface *interface; /* for `ended` */
+    uint32_t value;                  /* for `ended` */
+
+    struct preload_reply reply; /* `data` follows at once, so that both are one message */
+    uint8_t data[];
+};
+
+struct hub_port {
+    struct root_port *port;
+    struct usb_device *device; /* what the clients see; NULL when nothing */
+    uint64_t refused;          /* generation whose enumeration failed */
+};
+
+struct preload_server {
+    struct event_base *base;
+    struct preload_options options;
+    char library[4096];
+    struct tree tree;
+    uint64_t uevent_sequence;
+
+    int listener;
+    struct event *listener_event;
+    struct event *hub_event; /* fires after something attached or detached */
+    struct connection_list connections;
+    unsigned connection_count;
+    struct handle_list handles;
+    struct urb_list own; /* requests of the link itself in flight, with nobody waiting */
+    size_t memory;       /* of transfers in flight */
+
+    struct usb_device *root_hub;
+    struct hub_port ports[PRELOAD_PORTS_MAX + 1]; /* by position */
+    unsigned last_number;                         /* the last device number given */
+
+    unsigned early_polls;
+    uint64_t clock_offset; /* ns, warp */
+    char *environment[4];
+    /* The message being handled: head and data. */
+    struct {
+        struct preload_request request;
+        uint8_t data[PRELOAD_DATA_MAX + 1];
+    } message;
+};
+
+/* connection.c: sockets */
+bool connection_accept(struct preload_server *server, int fd);
+void connection_close(struct connection *connection);
+/* Closes once all replies have gone out. */
+void connection_finish(struct connection *connection);
+/* Sends a reply of which only head and `length` bytes count. */
+void connection_reply(struct connection *connection, uint64_t tag, int result, const void *data,
+                      size_t length);
+/* Sends an ended transfer's reply, now or when there is room, and frees it. */
+void connection_send_urb(struct connection *connection, struct urb *urb);
+
+/* Lets the program's poll wake up for the reply that was just sent. */
+void connection_take_token(const struct usb_handle *handle);
+
+/* usbfs.c: handles, and what one can ask of them */
+void usbfs_open(struct connection *connection, const struct preload_request *request);
+void usbfs_adopt(struct connection *connection, const struct preload_request *request);
+/* False when the message makes no sense; the connection is to be closed. */
+bool usbfs_request(struct connection *connection, const struct preload_request *request,
+                   const uint8_t *data, size_t length);
+/* The device is gone: everything in flight ends, and the handles stay dead. */
+void usbfs_unplug(struct preload_server *server, struct usb_device *device);
+/* Frees handles that no client has open any more, except for `keep`. */
+void usbfs_sweep(struct preload_server *server, const struct usb_handle *keep);
+void usbfs_close(struct usb_handle *handle);
+
+/* urb.c: transfers */
+/* One with a buffer of `size` bytes, whose reply goes to `connection` (NULL: to nobody). NULL when
+ * memory is short. */
+struct urb *urb_new(struct preload_server *server, struct connection *connection,
+                    struct usb_device *device, size_t size);
+void urb_free(struct urb *urb);
+/* A control request of the link itself, to be submitted. NULL when memory is short. */
+struct urb *urb_request(struct preload_server *server, struct connection *connection,
+                        struct usb_device *device, const uint8_t setup[8]);
+/* Hands it to the device. It ends with a reply, at once or later. */
+void urb_submit(struct urb *urb, unsigned timeout_ms);
+/* Ends it without the device. */
+void urb_fail(struct urb *urb, int result);
+/* False when it was not in flight any more. */
+bool urb_cancel(struct urb *urb);
+
+/* Ends the link's own requests to a device. */
+void urb_cancel_own(struct preload_server *server, const struct usb_device *device);
+
+/* server.c: the hub */
+struct usb_device *server_device(struct preload_server *server, unsigned number);
+bool server_connected(const void *server, unsigned position);
+/* Soon shows the device as a new one: it changed while it was reset. */
+void server_replug(struct preload_server *server, struct usb_device *device);
+
+/* clock.c: warp */
+void clock_request(struct connection *connection, const struct preload_request *request);
+
+#endif

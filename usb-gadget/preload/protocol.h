@@ -1,0 +1,117 @@
+/*
+ * What the preload library and its server say to each other.
+ *
+ * Every message is one packet of a unix SEQPACKET connection: a fixed head and at most
+ * PRELOAD_DATA_MAX bytes of data. The first request of a connection says what it is for; OPEN,
+ * ADOPT and CLOCK are answered, MONITOR turns the connection into a stream of uevents. Requests
+ * that change or ask something get one reply with the request's `tag`; SUBMIT gets its reply when
+ * the transfer has ended.
+ *
+ * Both sides come from one build and run on one machine, so the structures are native; a library
+ * of another version is refused by its first message.
+ */
+#ifndef GADGET_PRELOAD_PROTOCOL_H
+#define GADGET_PRELOAD_PROTOCOL_H
+
+#include <stdint.h>
+
+#define PRELOAD_PROTOCOL_VERSION 1
+
+/* The server's folder; without this variable the library does nothing. */
+#define PRELOAD_ENVIRONMENT "VPHOTON_PRELOAD"
+/* Set: the library lets the program's sleeps pass by moving board time. */
+#define PRELOAD_WARP_ENVIRONMENT "VPHOTON_PRELOAD_WARP"
+/* In that folder: the socket, and the root of the files that stand for /sys, /dev and /run. */
+#define PRELOAD_SOCKET_NAME "socket"
+#define PRELOAD_ROOT_NAME   "root"
+
+/* The virtual bus. */
+#define PRELOAD_BUS       1
+#define PRELOAD_USB_MAJOR 189
+#define PRELOAD_PORTS     64
+#define PRELOAD_DEVPATH   "/devices/platform/vphoton.0"
+
+/* What one transfer may carry, and a descriptor file hold. */
+#define PRELOAD_DATA_MAX        16384
+#define PRELOAD_DESCRIPTORS_MAX (18 + 512)
+#define PRELOAD_URBS_MAX        64 /* in flight on one connection */
+
+enum preload_operation {
+    PRELOAD_OPEN = 1, /* number: device number, flags: PRELOAD_WRITABLE. A new handle */
+    PRELOAD_ADOPT,    /* tag: inode of a handle's socket. A further connection of a handle */
+    PRELOAD_MONITOR,  /* number: netlink groups; again whenever they change */
+    PRELOAD_CLOCK,    /* a warping process */
+
+    PRELOAD_SUBMIT,  /* type, endpoint, setup, length, flags; answered when it has ended */
+    PRELOAD_DISCARD, /* tag: of a SUBMIT on any connection of the handle; cancels it */
+    PRELOAD_CALL,    /* as SUBMIT, with `number` the timeout in ms (0: none) */
+    PRELOAD_DRAIN,   /* takes the token; not answered */
+
+    PRELOAD_CLAIM,             /* number: interface; flags: PRELOAD_CLAIM_EVICTS */
+    PRELOAD_RELEASE,           /* number: interface */
+    PRELOAD_SET_INTERFACE,     /* number: interface, length: alternate setting */
+    PRELOAD_SET_CONFIGURATION, /* number: bConfigurationValue, 0 for none */
+    PRELOAD_CLEAR_HALT,        /* number: endpoint address */
+    PRELOAD_RESET_ENDPOINT,    /* number: endpoint address */
+    PRELOAD_RESET,
+    PRELOAD_GET_DRIVER, /* number: interface; the data is the name */
+    PRELOAD_DETACH,     /* number: interface; takes it away from its driver */
+
+    PRELOAD_ADVANCE,     /* tag: nanoseconds to sleep. The reply's data is struct preload_time */
+    PRELOAD_ADVANCE_POLL /* the same, ending early when something happened */
+};
+
+enum preload_transfer_type { PRELOAD_CONTROL, PRELOAD_BULK, PRELOAD_INTERRUPT };
+
+/* Flags of OPEN and of transfers. */
+#define PRELOAD_WRITABLE     1u
+#define PRELOAD_SHORT_NOT_OK 2u
+#define PRELOAD_ZERO_PACKET  4u
+/* CLAIM takes the interface from whatever kernel driver has it. */
+#define PRELOAD_CLAIM_EVICTS 8u
+
+struct preload_request {
+    uint16_t operation;
+    uint16_t version; /* of a connection's first request */
+    uint8_t type;
+    uint8_t endpoint;
+    uint16_t flags;
+    uint32_t number;
+    uint32_t length; /* transfers: bytes to move */
+    uint64_t tag;
+    uint8_t setup[8];
+};
+
+struct preload_reply {
+    uint64_t tag;
+    int32_t result;  /* 0 or negative errno */
+    uint32_t actual; /* transfers: bytes moved; the data of IN transfers follows */
+};
+
+/* The data of a reply to OPEN and ADOPT. OPEN's also carries the handle's visible socket as
+ * SCM_RIGHTS. */
+struct preload_handle_info {
+    uint64_t inode; /* of the visible socket */
+    uint32_t number;
+    uint32_t speed; /* as USBDEVFS_GET_SPEED */
+    uint32_t position;
+    uint32_t flags; /* PRELOAD_WRITABLE */
+    uint32_t descriptors_length;
+    uint8_t descriptors[PRELOAD_DESCRIPTORS_MAX];
+};
+
+struct preload_time {
+    uint64_t offset; /* how far this run's clock is ahead of the machine's, ns */
+    uint64_t moved;  /* by this request */
+};
+
+/*
+ * Readiness. A handle's visible socket is one end of a stream pair with the smallest send buffer.
+ * While a token of this size lies in it, unread by the server, it is not writable, and that is how
+ * a program that polls sees "no transfer has ended". The server takes the token after it has sent
+ * a reply to SUBMIT; a library that finds no reply puts it back. The token is chosen so that the
+ * socket turns unwritable but never blocks a second one.
+ */
+#define PRELOAD_TOKEN_SIZE 1600
+
+#endif

@@ -1,0 +1,554 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "usb-gadget/preload/properties.h"
+#include "usb-gadget/preload/tree.h"
+
+#define FOLDER_PREFIX "vphoton-"
+#define LOCK_NAME     "lock"
+#define FILE_MODE     0644
+#define FOLDER_MODE   0755
+#define DEVICES_PATH  "sys" PRELOAD_DEVPATH
+
+/* What is there before the first device, parents first. */
+static const char *const folders[] = {
+    "sys",
+    "sys/bus",
+    "sys/bus/usb",
+    "sys/bus/usb/devices",
+    "sys/bus/usb/drivers",
+    "sys/bus/usb/drivers/usb",
+    "sys/bus/usb/drivers/hub",
+    "sys/bus/usb/drivers/usbfs",
+    "sys/devices",
+    "sys/devices/platform",
+    DEVICES_PATH,
+    "sys/dev",
+    "sys/dev/char",
+    "dev",
+    "dev/bus",
+    "dev/bus/usb",
+    "dev/bus/usb/001",
+    "run",
+    "run/udev",
+    "run/udev/data",
+};
+
+/* A number in a descriptor that is a file in sysfs. */
+struct attribute {
+    const char *name, *format;
+    uint8_t offset, size;
+};
+
+static const struct attribute device_attributes[] = {
+    {"bDeviceClass", "%02x\n", 4, 1},    {"bDeviceSubClass", "%02x\n", 5, 1},
+    {"bDeviceProtocol", "%02x\n", 6, 1}, {"bMaxPacketSize0", "%u\n", 7, 1},
+    {"idVendor", "%04x\n", 8, 2},        {"idProduct", "%04x\n", 10, 2},
+    {"bcdDevice", "%04x\n", 12, 2},      {"bNumConfigurations", "%u\n", 17, 1},
+};
+static const struct attribute config_attributes[] = {
+    {"bNumInterfaces", "%2u\n", 4, 1},
+    {"bmAttributes", "%02x\n", 7, 1},
+};
+static const struct attribute interface_attributes[] = {
+    {"bInterfaceNumber", "%02x\n", 2, 1},   {"bAlternateSetting", "%2u\n", 3, 1},
+    {"bNumEndpoints", "%02x\n", 4, 1},      {"bInterfaceClass", "%02x\n", 5, 1},
+    {"bInterfaceSubClass", "%02x\n", 6, 1}, {"bInterfaceProtocol", "%02x\n", 7, 1},
+};
+/* What is the same for all our devices. */
+static const struct {
+    const char *name, *content;
+} device_constants[] = {
+    {"authorized", "1\n"},      {"avoid_reset_quirk", "0\n"},
+    {"ltm_capable", "no\n"},    {"quirks", "0x0\n"},
+    {"removable", "unknown\n"}, {"rx_lanes", "1\n"},
+    {"tx_lanes", "1\n"},        {"urbnum", "0\n"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* --- files --- */
+
+static bool put(int folder, const char *name, const void *content, size_t length)
+{
+    int file = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+
+    if (file < 0) {
+        return false;
+    }
+    bool done = write(file, content, length) == (ssize_t)length;
+    return close(file) == 0 && done;
+}
+
+static bool putf(int folder, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool putf(int folder, const char *name, const char *format, ...)
+{
+    char text[USB_NAME_MAX + 16];
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return length >= 0 && put(folder, name, text, (size_t)length);
+}
+
+/* A string descriptor's file; there is none when the device has no string. */
+static bool put_string(int folder, const char *name, const char *text)
+{
+    return text[0] == '\0' || putf(folder, name, "%s\n", text);
+}
+
+static bool put_attributes(int folder, const uint8_t *descriptor, const struct attribute *table,
+                           size_t count)
+{
+    bool done = true;
+
+    for (size_t i = 0; done && i < count; i++) {
+        char text[24];
+        const uint8_t *at = descriptor + table[i].offset;
+        unsigned value = table[i].size == 2 ? device_u16(at) : at[0];
+        int length = snprintf(text, sizeof text, table[i].format, value);
+        done = put(folder, table[i].name, text, (size_t)length);
+    }
+    return done;
+}
+
+/* Writes properties as lines, each behind `mark`. */
+static bool put_properties(int folder, const char *name, struct properties *properties,
+                           const char *head, const char *mark)
+{
+    char text[PROPERTIES_MAX * 2];
+    size_t length = (size_t)snprintf(text, sizeof text, "%s", head);
+
+    for (size_t at = 0; at < properties->length; at += strlen(properties->text + at) + 1) {
+        int added =
+            snprintf(text + length, sizeof text - length, "%s%s\n", mark, properties->text + at);
+        if (added < 0 || (size_t)added >= sizeof text - length) {
+            errno = ENOSPC;
+            return false;
+        }
+        length += (size_t)added;
+    }
+    return put(folder, name, text, length);
+}
+
+static int open_folder(int folder, const char *name)
+{
+    return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static int make_folder(int folder, const char *name)
+{
+    if (mkdirat(folder, name, FOLDER_MODE) != 0 && errno != EEXIST) {
+        return -1;
+    }
+    return open_folder(folder, name);
+}
+
+/* Removes `name` in `folder` with all that is in it. */
+static void remove_all(int folder, const char *name)
+{
+    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT) {
+        return;
+    }
+    int inner = open_folder(folder, name);
+    DIR *list = inner >= 0 ? fdopendir(inner) : NULL;
+    if (list != NULL) {
+        for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+                remove_all(inner, entry->d_name);
+            }
+        }
+        closedir(list);
+    } else if (inner >= 0) {
+        close(inner);
+    }
+    (void)unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+/* --- devices --- */
+
+static bool put_uevent(int folder, const struct usb_device *device,
+                       const struct usb_interface *interface)
+{
+    struct properties properties = {0};
+
+    if (interface != NULL) {
+        properties_of_interface(&properties, device, interface);
+    } else {
+        properties_of_device(&properties, device, "", true);
+    }
+    return put_properties(folder, "uevent", &properties, "", "");
+}
+
+static bool put_setting(int folder, const struct usb_device *device,
+                        const struct usb_interface *interface)
+{
+    const struct usb_setting *setting = interface->setting;
+
+    (void)unlinkat(folder, "interface", 0);
+    return put_attributes(folder, setting->descriptor, interface_attributes,
+                          COUNT(interface_attributes)) &&
+           put_string(folder, "interface", setting->name) && put_uevent(folder, device, interface);
+}
+
+/* "1-1:1.0" */
+static void interface_name(const struct usb_device *device, const struct usb_interface *interface,
+                           char *out, size_t size)
+{
+    snprintf(out, size, "%s:%u.%u", device->position != 0 ? device->name : "1-0",
+             device->identity.config[CONFIG_VALUE], interface->number);
+}
+
+/* A link to the device, seen from two folders below the top of sysfs. */
+static bool link_device(const struct usb_device *device, const char *part, int folder,
+                        const char *up, const char *name)
+{
+    char target[128];
+
+    snprintf(target, sizeof target, "%s%s%s%s", up, device->devpath, part[0] != '\0' ? "/" : "",
+             part);
+    return symlinkat(target, folder, name) == 0;
+}
+
+/* A link from a folder `depth` levels below /sys into /sys/bus/usb. */
+static bool link_bus(int folder, const char *name, unsigned depth, const char *target,
+                     const char *last)
+{
+    static const char up[] = "../../../../../../../../";
+    char text[96];
+
+    snprintf(text, sizeof text, "%.*sbus/usb%s%s", (int)(depth * 3), up, target, last);
+    return symlinkat(text, folder, name) == 0;
+}
+
+/* Levels below /sys of a device's folder. */
+static unsigned depth_of(const struct usb_device *device)
+{
+    return device->position != 0 ? 5 : 4;
+}
+
+static bool add_interface(struct tree *tree, int parent, const struct usb_device *device,
+                          const struct usb_interface *interface)
+{
+    char name[32], data[40];
+    struct properties properties = {0};
+
+    interface_name(device, interface, name, sizeof name);
+    int folder = make_folder(parent, name);
+    if (folder < 0) {
+        return false;
+    }
+    unsigned depth = depth_of(device) + 1;
+    bool done = put_setting(folder, device, interface) && putf(folder, "authorized", "1\n") &&
+                putf(folder, "supports_autosuspend", "%d\n", interface->driver != NULL) &&
+                link_bus(folder, "subsystem", depth, "", "") &&
+                (interface->driver == NULL ||
+                 link_bus(folder, "driver", depth, "/drivers/", interface->driver)) &&
+                link_device(device, name, tree->links, "../../..", name);
+    close(folder);
+    snprintf(data, sizeof data, "+usb:%s", name);
+    properties_of_udev_interface(&properties, device, interface);
+    return done && put_properties(tree->data, data, &properties, "I:1\n", "E:");
+}
+
+static bool put_constants(int folder)
+{
+    bool done = true;
+
+    for (size_t i = 0; done && i < COUNT(device_constants); i++) {
+        done = put(folder, device_constants[i].name, device_constants[i].content,
+                   strlen(device_constants[i].content));
+    }
+    return done;
+}
+
+static bool put_configuration(int folder, const struct usb_device *device)
+{
+    const uint8_t *config = device->identity.config;
+
+    if (device->configuration == 0) {
+        return put(folder, "bConfigurationValue", "\n", 1);
+    }
+    return putf(folder, "bConfigurationValue", "%u\n", device->configuration) &&
+           putf(folder, "bMaxPower", "%umA\n", config[8] * 2u) &&
+           put_attributes(folder, config, config_attributes, COUNT(config_attributes)) &&
+           putf(folder, "configuration", "%s\n", device->configuration_name);
+}
+
+static bool put_device(int folder, const struct usb_device *device)
+{
+    const struct usb_identity *identity = &device->identity;
+    uint8_t descriptors[PRELOAD_DESCRIPTORS_MAX];
+    size_t length = device_descriptors(device, descriptors);
+    unsigned release = device_u16(identity->device + 2);
+
+    return put_constants(folder) &&
+           put_attributes(folder, identity->device, device_attributes, COUNT(device_attributes)) &&
+           put_configuration(folder, device) && put(folder, "descriptors", descriptors, length) &&
+           putf(folder, "busnum", "%d\n", PRELOAD_BUS) &&
+           putf(folder, "devnum", "%u\n", device->number) &&
+           putf(folder, "dev", "%d:%u\n", PRELOAD_USB_MAJOR, device->number - 1) &&
+           putf(folder, "devpath", "%u\n", device->position) &&
+           putf(folder, "speed", "%u\n", device->speed) &&
+           putf(folder, "maxchild", "%d\n", device->position == 0 ? PRELOAD_PORTS : 0) &&
+           putf(folder, "version", "%2x.%02x\n", release >> 8, release & 0xFF) &&
+           put_string(folder, "manufacturer", identity->manufacturer) &&
+           put_string(folder, "product", identity->product) &&
+           put_string(folder, "serial", identity->serial) && put_uevent(folder, device, NULL) &&
+           link_bus(folder, "subsystem", depth_of(device), "", "") &&
+           link_bus(folder, "driver", depth_of(device), "/drivers/", "usb");
+}
+
+/* The device node, its number in sysfs and its entry in udev's database. */
+static bool add_node(struct tree *tree, const struct usb_device *device)
+{
+    struct properties properties = {0};
+    uint8_t descriptors[PRELOAD_DESCRIPTORS_MAX];
+    size_t length = device_descriptors(device, descriptors);
+    char node[16], number[32], data[40];
+
+    snprintf(node, sizeof node, "%03u", device->number);
+    snprintf(number, sizeof number, "%d:%u", PRELOAD_USB_MAJOR, device->number - 1);
+    snprintf(data, sizeof data, "c%s", number);
+    properties_of_udev_device(&properties, device);
+    return link_device(device, "", tree->numbers, "../..", number) &&
+           put_properties(tree->data, data, &properties, "I:1\n", "E:") &&
+           put(tree->nodes, node, descriptors, length);
+}
+
+/* The folder of a device's parent. */
+static int parent_of(const struct tree *tree, const struct usb_device *device)
+{
+    return device->position == 0 ? openat(tree->root, DEVICES_PATH, O_RDONLY | O_CLOEXEC)
+                                 : dup(tree->devices);
+}
+
+static bool add_files(struct tree *tree, int folder, struct usb_device *device)
+{
+    bool done = put_device(folder, device);
+
+    for (unsigned i = 0; done && i < device->interface_count; i++) {
+        done = add_interface(tree, folder, device, &device->interfaces[i]);
+    }
+    return done && add_node(tree, device) &&
+           link_device(device, "", tree->links, "../../..", device->name);
+}
+
+bool tree_add(struct tree *tree, struct usb_device *device)
+{
+    int parent = parent_of(tree, device);
+    int folder = parent >= 0 ? make_folder(parent, device->name) : -1;
+    bool done = folder >= 0 && add_files(tree, folder, device);
+    int error = errno;
+
+    if (done && device->position == 0) {
+        tree->devices = dup(folder);
+        done = tree->devices >= 0;
+    }
+    if (folder >= 0) {
+        close(folder);
+    }
+    if (parent >= 0) {
+        close(parent);
+    }
+    if (!done) {
+        tree_remove(tree, device);
+        errno = error;
+    }
+    return done;
+}
+
+void tree_remove(struct tree *tree, const struct usb_device *device)
+{
+    char name[40];
+    int parent = parent_of(tree, device);
+
+    snprintf(name, sizeof name, "%03u", device->number);
+    (void)unlinkat(tree->nodes, name, 0);
+    (void)unlinkat(tree->links, device->name, 0);
+    snprintf(name, sizeof name, "c%d:%u", PRELOAD_USB_MAJOR, device->number - 1);
+    (void)unlinkat(tree->data, name, 0);
+    (void)unlinkat(tree->numbers, name + 1, 0);
+    for (unsigned i = 0; i < device->interface_count; i++) {
+        char data[40] = "+usb:";
+        interface_name(device, &device->interfaces[i], data + 5, sizeof data - 5);
+        (void)unlinkat(tree->links, data + 5, 0);
+        (void)unlinkat(tree->data, data, 0);
+    }
+    if (parent >= 0) {
+        remove_all(parent, device->name);
+        close(parent);
+    }
+}
+
+void tree_update_configuration(struct tree *tree, const struct usb_device *device)
+{
+    static const char *const names[] = {"bMaxPower", "bNumInterfaces", "bmAttributes",
+                                        "configuration"};
+    int folder = open_folder(tree->devices, device->name);
+
+    if (folder < 0) {
+        return;
+    }
+    for (size_t i = 0; device->configuration == 0 && i < COUNT(names); i++) {
+        (void)put(folder, names[i], "", 0);
+    }
+    (void)put_configuration(folder, device);
+    close(folder);
+}
+
+void tree_update_interface(struct tree *tree, const struct usb_device *device,
+                           const struct usb_interface *interface)
+{
+    char path[64];
+    char name[32];
+
+    interface_name(device, interface, name, sizeof name);
+    snprintf(path, sizeof path, "%s/%s", device->name, name);
+    int folder = openat(tree->devices, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        (void)put_setting(folder, device, interface);
+        close(folder);
+    }
+}
+
+/* --- the folder --- */
+
+/* Removes what servers of this user left that were killed: their lock is free. */
+static void remove_stale(const char *place)
+{
+    int at = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = at >= 0 ? fdopendir(at) : NULL;
+
+    if (list == NULL) {
+        if (at >= 0) {
+            close(at);
+        }
+        return;
+    }
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        char path[NAME_MAX + 16];
+        struct stat status;
+        if (strncmp(entry->d_name, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) != 0 ||
+            strlen(entry->d_name) >= sizeof FOLDER_PREFIX + 6 ||
+            fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
+            continue;
+        }
+        snprintf(path, sizeof path, "%s/%s", entry->d_name, LOCK_NAME);
+        int lock = openat(at, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
+            remove_all(at, entry->d_name);
+        }
+        if (lock >= 0) {
+            close(lock);
+        }
+    }
+    closedir(list);
+}
+
+static bool make_private(struct tree *tree, const char *place)
+{
+    int length = snprintf(tree->folder, sizeof tree->folder, "%s/%sXXXXXX", place, FOLDER_PREFIX);
+
+    if (place[0] != '/' || length < 0 || (size_t)length >= sizeof tree->folder) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    return mkdtemp(tree->folder) != NULL;
+}
+
+/* The first place where a folder can be made; tmpfs first. */
+static bool find_place(struct tree *tree)
+{
+    const char *const places[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", getenv("TMPDIR"), "/tmp"};
+
+    for (size_t i = 0; i < COUNT(places); i++) {
+        if (places[i] != NULL && make_private(tree, places[i])) {
+            remove_stale(places[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int make_root(const char *folder, int *lock)
+{
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int root = at >= 0 ? make_folder(at, PRELOAD_ROOT_NAME) : -1;
+
+    if (root >= 0) {
+        /* It gets its name when it is locked, so that nobody takes the folder for a stale one. */
+        *lock = openat(at, LOCK_NAME ".new", O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+        if (*lock < 0 || flock(*lock, LOCK_EX | LOCK_NB) != 0 ||
+            renameat(at, LOCK_NAME ".new", at, LOCK_NAME) != 0) {
+            close(root);
+            root = -1;
+        }
+    }
+    if (at >= 0) {
+        close(at);
+    }
+    return root;
+}
+
+static bool make_folders(struct tree *tree)
+{
+    bool done = true;
+
+    for (size_t i = 0; done && i < COUNT(folders); i++) {
+        done = mkdirat(tree->root, folders[i], FOLDER_MODE) == 0;
+    }
+    /* Its presence tells libudev that udev runs and will send its own messages. */
+    done = done && putf(tree->root, "run/udev/control", "%s", "");
+    tree->nodes = open_folder(tree->root, "dev/bus/usb/001");
+    tree->links = open_folder(tree->root, "sys/bus/usb/devices");
+    tree->numbers = open_folder(tree->root, "sys/dev/char");
+    tree->data = open_folder(tree->root, "run/udev/data");
+    return done && tree->nodes >= 0 && tree->links >= 0 && tree->numbers >= 0 && tree->data >= 0;
+}
+
+bool tree_create(struct tree *tree)
+{
+    *tree = (struct tree){
+        .lock = -1, .root = -1, .devices = -1, .nodes = -1, .links = -1, .numbers = -1, .data = -1};
+    if (!find_place(tree)) {
+        return false;
+    }
+    tree->root = make_root(tree->folder, &tree->lock);
+    if (tree->root < 0 || !make_folders(tree)) {
+        int error = errno;
+        tree_destroy(tree);
+        errno = error;
+        return false;
+    }
+    return true;
+}
+
+void tree_destroy(struct tree *tree)
+{
+    const int open_ones[] = {tree->root,  tree->devices, tree->nodes,
+                             tree->links, tree->numbers, tree->data};
+
+    for (size_t i = 0; i < COUNT(open_ones); i++) {
+        if (open_ones[i] >= 0) {
+            close(open_ones[i]);
+        }
+    }
+    remove_all(AT_FDCWD, tree->folder);
+    if (tree->lock >= 0) {
+        close(tree->lock);
+    }
+}

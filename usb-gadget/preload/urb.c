@@ -1,0 +1,254 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "usb-gadget/preload/hub.h"
+#include "usb-gadget/preload/link.h"
+
+/* The DFU request whose answer says how long to wait for the next one (DFU 1.1 §6.1.2). */
+#define DFU_GETSTATUS      3
+#define DFU_FROM_INTERFACE 0xA1
+#define DFU_STATUS_SIZE    6
+
+/* What usbfs says for the port's statuses; CANCELLED depends on who cancelled. */
+static const int results[] = {
+    [TRANSFER_OK] = 0,
+    [TRANSFER_STALL] = -EPIPE,
+    [TRANSFER_PROTOCOL_ERROR] = -EPROTO,
+    [TRANSFER_CANCELLED] = -ECONNRESET,
+    [TRANSFER_NO_DEVICE] = -ESHUTDOWN,
+    [TRANSFER_TIMEOUT] = -ETIMEDOUT,
+    [TRANSFER_BABBLE] = -EOVERFLOW,
+};
+
+/* --- life --- */
+
+static void on_complete(struct transfer *transfer);
+
+struct urb *urb_new(struct preload_server *server, struct connection *connection,
+                    struct usb_device *device, size_t size)
+{
+    struct urb *urb = NULL;
+
+    if (server->memory + size <= LINK_MEMORY_MAX) {
+        urb = malloc(sizeof *urb + size);
+    }
+    if (urb == NULL) {
+        return NULL;
+    }
+    *urb = (struct urb){.server = server, .device = device, .connection = connection, .size = size};
+    urb->transfer.data = urb->data;
+    urb->transfer.length = size;
+    urb->transfer.complete = on_complete;
+    urb->transfer.context = urb;
+    server->memory += size;
+    if (connection != NULL) {
+        connection->urb_count++;
+    }
+    TAILQ_INSERT_TAIL(connection != NULL ? &connection->urbs : &server->own, urb, entry);
+    return urb;
+}
+
+struct urb *urb_request(struct preload_server *server, struct connection *connection,
+                        struct usb_device *device, const uint8_t setup[8])
+{
+    struct urb *urb = urb_new(server, connection, device, 0);
+
+    if (urb != NULL) {
+        urb->transfer.type = TRANSFER_CONTROL;
+        memcpy(urb->transfer.setup, setup, sizeof urb->transfer.setup);
+    }
+    return urb;
+}
+
+void urb_free(struct urb *urb)
+{
+    urb->server->memory -= urb->size;
+    free(urb);
+}
+
+/* --- the end --- */
+
+static int result_of(const struct urb *urb)
+{
+    const struct transfer *transfer = &urb->transfer;
+
+    if (transfer->status == TRANSFER_CANCELLED && urb->timed_out) {
+        return -ETIMEDOUT;
+    }
+    if (transfer->status == TRANSFER_CANCELLED && urb->discarded) {
+        return -ENOENT;
+    }
+    if (transfer->status == TRANSFER_OK && (urb->flags & PRELOAD_SHORT_NOT_OK) && urb->is_in &&
+        transfer->actual < transfer->length) {
+        return -EREMOTEIO;
+    }
+    return results[transfer->status];
+}
+
+static void end(struct urb *urb, int result)
+{
+    struct connection *connection = urb->connection;
+
+    if (urb->done != NULL) {
+        *urb->done = true;
+    }
+    if (urb->timer != NULL) {
+        event_free(urb->timer);
+    }
+    urb->reply.result = result;
+    urb->reply.actual = (uint32_t)urb->transfer.actual;
+    TAILQ_REMOVE(connection != NULL ? &connection->urbs : &urb->server->own, urb, entry);
+    if (urb->ended != NULL) {
+        urb->ended(urb);
+    }
+    if (connection != NULL) {
+        connection_send_urb(connection, urb);
+    } else {
+        urb_free(urb);
+    }
+}
+
+void urb_fail(struct urb *urb, int result)
+{
+    urb->transfer.actual = 0;
+    end(urb, result);
+}
+
+static bool is_getstatus(const struct urb *urb)
+{
+    return urb->transfer.type == TRANSFER_CONTROL && urb->transfer.setup[0] == DFU_FROM_INTERFACE &&
+           urb->transfer.setup[1] == DFU_GETSTATUS && device_is_dfu(urb->device);
+}
+
+static void note_poll_timeout(const struct urb *urb)
+{
+    const uint8_t *status = urb->data;
+    uint32_t ms = status[1] | (uint32_t)status[2] << 8 | (uint32_t)status[3] << 16;
+
+    urb->device->poll_due = urb->device->port->board->now + ms * BOARD_NS_PER_MS;
+}
+
+/* A bulk OUT of whole packets that is to end with an empty one. */
+static bool wants_empty_packet(const struct urb *urb)
+{
+    const struct transfer *transfer = &urb->transfer;
+
+    return (urb->flags & PRELOAD_ZERO_PACKET) && transfer->type == TRANSFER_BULK && !urb->is_in &&
+           transfer->status == TRANSFER_OK && transfer->length > 0 &&
+           transfer->length % BOARD_USB_PACKET == 0;
+}
+
+static void on_complete(struct transfer *transfer)
+{
+    struct urb *urb = transfer->context;
+
+    if (wants_empty_packet(urb)) {
+        urb->moved = transfer->actual;
+        transfer->length = 0;
+        root_port_submit(urb->device->port, transfer);
+        return;
+    }
+    transfer->actual += urb->moved;
+    if (transfer->status == TRANSFER_OK && transfer->actual >= DFU_STATUS_SIZE &&
+        is_getstatus(urb)) {
+        note_poll_timeout(urb);
+    }
+    end(urb, result_of(urb));
+}
+
+/* --- on its way --- */
+
+/* False when the port has another attach now than the one the device was found in. */
+static bool present(const struct usb_device *device)
+{
+    struct root_port *port = device->port;
+
+    if (port->on_use != NULL) {
+        port->on_use(port->on_use_context, port);
+    }
+    root_port_poll(port);
+    return port->generation == device->generation;
+}
+
+/* The root hub answers at once; its status endpoint never has anything to say. */
+static void submit_to_hub(struct urb *urb)
+{
+    struct transfer *transfer = &urb->transfer;
+
+    if (transfer->type != TRANSFER_CONTROL) {
+        return;
+    }
+    int result =
+        hub_control(urb->device, transfer->setup, urb->data, server_connected, urb->server);
+    transfer->actual = result > 0 ? (size_t)result : 0;
+    end(urb, result < 0 ? result : 0);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *context)
+{
+    struct urb *urb = context;
+
+    (void)fd;
+    (void)what;
+    urb->timed_out = true;
+    (void)urb_cancel(urb);
+}
+
+static void start_timer(struct urb *urb, unsigned timeout_ms)
+{
+    const struct timeval after = {.tv_sec = timeout_ms / 1000,
+                                  .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+
+    urb->timer = evtimer_new(urb->server->base, on_timeout, urb);
+    if (urb->timer == NULL || evtimer_add(urb->timer, &after) != 0) {
+        on_timeout(-1, 0, urb);
+    }
+}
+
+void urb_submit(struct urb *urb, unsigned timeout_ms)
+{
+    struct usb_device *device = urb->device;
+    bool done = false;
+
+    urb->done = &done;
+    if (device->port == NULL) {
+        submit_to_hub(urb);
+    } else if (!present(device)) {
+        urb_fail(urb, -ENODEV);
+    } else {
+        if (is_getstatus(urb) && device->port->board->now < device->poll_due) {
+            urb->server->early_polls++;
+        }
+        root_port_submit(device->port, &urb->transfer);
+    }
+    if (done) {
+        return;
+    }
+    urb->done = NULL;
+    if (timeout_ms != 0) {
+        start_timer(urb, timeout_ms);
+    }
+}
+
+bool urb_cancel(struct urb *urb)
+{
+    if (urb->device->port == NULL) {
+        urb->transfer.status = TRANSFER_CANCELLED;
+        end(urb, result_of(urb));
+        return true;
+    }
+    return root_port_cancel(urb->device->port, &urb->transfer);
+}
+
+void urb_cancel_own(struct preload_server *server, const struct usb_device *device)
+{
+    struct urb *urb, *next;
+
+    for (urb = TAILQ_FIRST(&server->own); urb != NULL; urb = next) {
+        next = TAILQ_NEXT(urb, entry);
+        if (urb->device == device) {
+            (void)urb_cancel(urb);
+        }
+    }
+}
