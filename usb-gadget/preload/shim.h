@@ -1,0 +1,137 @@
+/*
+ * The preload library: what its rooms share.
+ *
+ * It lives in foreign programs. So it does nothing without its environment variable, prints
+ * nothing, preserves errno, allocates no memory on the way of an ordinary call, and may be called
+ * before its constructor ran, in signal handlers, after fork and from many threads. When the
+ * server is gone every device answers ENODEV.
+ */
+#ifndef GADGET_PRELOAD_SHIM_H
+#define GADGET_PRELOAD_SHIM_H
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "usb-gadget/preload/protocol.h"
+#include "usb-gadget/preload/shim_raw.h"
+
+/* A function that stands before the C library's. */
+#define SHIM_EXPORT      __attribute__((visibility("default")))
+#define SHIM_ALIAS(name) __attribute__((visibility("default"), alias(#name)))
+
+/* The C library's own function behind ours. */
+#define SHIM_REAL(name)                                                                            \
+    __extension__({                                                                                \
+        static _Atomic(void *) shim_known;                                                         \
+        void *shim_found = atomic_load_explicit(&shim_known, memory_order_relaxed);                \
+        if (shim_found == NULL) {                                                                  \
+            shim_found = dlsym(RTLD_NEXT, #name);                                                  \
+            atomic_store_explicit(&shim_known, shim_found, memory_order_relaxed);                  \
+        }                                                                                          \
+        (__typeof__(&(name)))shim_found;                                                           \
+    })
+
+/* --- shim_init.c --- */
+
+/* The server's folder and the root of its files in it; set once shim_active() is true. */
+extern char shim_folder[PATH_MAX];
+extern char shim_root[PATH_MAX];
+extern size_t shim_root_length;
+extern bool shim_warps;
+
+/* Whether this program runs under a server. */
+bool shim_active(void);
+/* A new connection to the server under a number that the program does not see; -1 with errno. */
+int shim_dial(void);
+/* One request, and its reply for those that have one: `*in_size` is the room for its data and
+ * becomes what came. The reply's result, or -ENODEV when the server is gone. */
+int shim_exchange(int connection, struct preload_request *request, const void *out, size_t out_size,
+                  void *in, size_t *in_size, int *passed);
+
+/* --- shim_paths.c --- */
+
+#define SHIM_PATH_MAX (PATH_MAX + 256)
+
+/* Where a path leads. */
+struct shim_path {
+    int folder;         /* to use instead of the caller's */
+    const char *path;   /* to use instead of the caller's */
+    const char *ours;   /* the path as the program means it, when it is the server's; or NULL */
+    const char *merged; /* the path of a host folder to whose names the server adds some; or NULL */
+    char buffer[SHIM_PATH_MAX];
+};
+
+void shim_resolve(struct shim_path *where, int folder, const char *path);
+/* The same for what a descriptor is open on. */
+void shim_resolve_fd(struct shim_path *where, int fd);
+/* Whether an absolute, clean path belongs to the server. */
+bool shim_is_ours(const char *path);
+/* The device number of a node's path as the program means it, or 0. */
+unsigned shim_node(const char *ours);
+/* Whether the path is a folder of nodes. */
+bool shim_is_node_folder(const char *ours);
+/* After chdir(). */
+void shim_folder_changed(void);
+/* Takes the server's root off a path that the system gave; its new length. */
+size_t shim_strip_root(char *path, size_t length);
+
+/* --- shim_fd.c --- */
+
+#define SHIM_FDS   65536
+#define SHIM_CALLS 4
+
+enum shim_kind { SHIM_FREE, SHIM_USB, SHIM_MONITOR };
+
+/* What is behind visible descriptors. They are known by the inode of their socket, so that it does
+ * not matter how a descriptor came about or went away. */
+struct shim_slot {
+    enum shim_kind kind;
+    uint64_t inode;
+    _Atomic bool gone; /* the device, for good */
+
+    /* SHIM_USB */
+    struct preload_handle_info info;
+    pthread_mutex_t lock;
+    int urbs;              /* connection for SUBMIT, or -1 */
+    int calls[SHIM_CALLS]; /* idle connections for all else, or -1 */
+    unsigned in_flight;    /* submitted and not yet reaped */
+    bool token;            /* in the visible socket, for all we know */
+    uint64_t claimed;      /* bits of interfaces */
+    off_t position;        /* of read() */
+
+    /* SHIM_MONITOR */
+    uint32_t groups;
+};
+
+/* The slot of a descriptor, or NULL. */
+struct shim_slot *shim_slot(int fd, enum shim_kind kind);
+struct shim_slot *shim_slot_by_inode(uint64_t inode);
+/* A new slot, not yet reached by any descriptor; NULL when there are too many. */
+struct shim_slot *shim_slot_new(enum shim_kind kind);
+void shim_slot_free(struct shim_slot *slot);
+void shim_slot_attach(struct shim_slot *slot, int fd);
+/* Moves a descriptor to a number that the program does not see. */
+int shim_hide(int fd);
+void shim_close_hidden(int fd);
+
+/* --- shim_usbfs.c --- */
+
+int shim_usb_open(unsigned number, int flags);
+/* Finds out whether an unknown socket is a handle inherited from another program. */
+struct shim_slot *shim_usb_adopt(uint64_t inode);
+int shim_usb_ioctl(struct shim_slot *slot, int fd, unsigned long request, void *argument);
+ssize_t shim_usb_read(struct shim_slot *slot, void *data, size_t size, off_t *position);
+
+/* Makes a node's status out of a file's. */
+void shim_fix_stat(unsigned number, struct stat *status);
+
+#endif

@@ -1,0 +1,133 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "usb-gadget/preload/shim.h"
+
+char shim_folder[PATH_MAX];
+char shim_root[PATH_MAX];
+size_t shim_root_length;
+bool shim_warps;
+
+enum state { STATE_UNKNOWN, STATE_INACTIVE, STATE_ACTIVE };
+
+static _Atomic int state = STATE_UNKNOWN;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void start(void)
+{
+    const char *folder = getenv(PRELOAD_ENVIRONMENT);
+    size_t length = folder != NULL ? strlen(folder) : 0;
+
+    if (length == 0 || folder[0] != '/' ||
+        length + sizeof PRELOAD_ROOT_NAME + 1 >= sizeof shim_root) {
+        atomic_store(&state, STATE_INACTIVE);
+        return;
+    }
+    memcpy(shim_folder, folder, length + 1);
+    memcpy(shim_root, folder, length);
+    memcpy(shim_root + length, "/" PRELOAD_ROOT_NAME, sizeof PRELOAD_ROOT_NAME + 1);
+    shim_root_length = strlen(shim_root);
+    shim_warps = getenv(PRELOAD_WARP_ENVIRONMENT) != NULL;
+    atomic_store(&state, STATE_ACTIVE);
+}
+
+bool shim_active(void)
+{
+    int now = atomic_load_explicit(&state, memory_order_acquire);
+
+    if (now == STATE_UNKNOWN) {
+        if (environ == NULL) {
+            return false; /* before the C library knows its environment */
+        }
+        (void)pthread_once(&once, start);
+        now = atomic_load_explicit(&state, memory_order_acquire);
+    }
+    return now == STATE_ACTIVE;
+}
+
+int shim_dial(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(shim_folder);
+
+    if (length + sizeof PRELOAD_SOCKET_NAME + 1 > sizeof address.sun_path) {
+        errno = ENODEV;
+        return -1;
+    }
+    memcpy(address.sun_path, shim_folder, length);
+    memcpy(address.sun_path + length, "/" PRELOAD_SOCKET_NAME, sizeof PRELOAD_SOCKET_NAME + 1);
+    int fd = (int)raw(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        errno = -fd;
+        return -1;
+    }
+    if (raw(SYS_connect, fd, &address, sizeof address) != 0) {
+        (void)raw(SYS_close, fd);
+        errno = ENODEV;
+        return -1;
+    }
+    return fd;
+}
+
+/* --- one request --- */
+
+static long send_request(int connection, struct preload_request *request, const void *out,
+                         size_t out_size)
+{
+    struct iovec parts[2] = {{request, sizeof *request}, {(void *)(uintptr_t)out, out_size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = out_size > 0 ? 2 : 1};
+    long sent;
+
+    do {
+        sent = raw(SYS_sendmsg, connection, &message, MSG_NOSIGNAL);
+    } while (sent == -EINTR);
+    return sent;
+}
+
+static int take_passed(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    int fd = -1;
+
+    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    }
+    return fd;
+}
+
+int shim_exchange(int connection, struct preload_request *request, const void *out, size_t out_size,
+                  void *in, size_t *in_size, int *passed)
+{
+    struct preload_reply reply;
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec parts[2] = {{&reply, sizeof reply}, {in, in_size != NULL ? *in_size : 0}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    long received;
+
+    if (send_request(connection, request, out, out_size) < 0) {
+        return -ENODEV;
+    }
+    if (passed != NULL) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+    }
+    do {
+        received = raw(SYS_recvmsg, connection, &message, MSG_CMSG_CLOEXEC);
+    } while (received == -EINTR);
+    if (received < (long)sizeof reply) {
+        return -ENODEV;
+    }
+    if (in_size != NULL) {
+        *in_size = (size_t)received - sizeof reply;
+    }
+    if (passed != NULL) {
+        *passed = take_passed(&message);
+    }
+    return reply.result != 0 ? reply.result : (int)reply.actual;
+}
