@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "flash_map.h"
+#include "little_endian.h"
 
 /* Commands of block 0 (ST UM0424, AN3156). */
 #define COMMAND_GET         0x00

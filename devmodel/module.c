@@ -3,6 +3,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "little_endian.h"
+
 /* Offsets in the prefix. */
 enum prefix_field {
     PREFIX_START = 0,
@@ -26,31 +28,9 @@ enum suffix_field {
     SUFFIX_SIZE = 38
 };
 
-static uint16_t get16(const uint8_t *bytes)
-{
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-    return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
-}
-
 uint32_t module_crc_decode(const uint8_t bytes[MODULE_CRC_SIZE])
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
-static void put16(uint8_t *bytes, uint16_t value)
-{
-    bytes[0] = (uint8_t)value;
-    bytes[1] = (uint8_t)(value >> 8);
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-    put16(bytes, (uint16_t)value);
-    put16(bytes + 2, (uint16_t)(value >> 16));
 }
 
 static void put_crc(uint8_t bytes[MODULE_CRC_SIZE], uint32_t value)
@@ -69,12 +49,12 @@ uint32_t module_prefix_offset(uint32_t first_word)
 
 void module_info_decode(struct module_info *info, const uint8_t bytes[MODULE_PREFIX_SIZE])
 {
-    info->start = get32(bytes + PREFIX_START);
-    info->end = get32(bytes + PREFIX_END);
+    info->start = le32_get(bytes + PREFIX_START);
+    info->end = le32_get(bytes + PREFIX_END);
     info->reserved = bytes[PREFIX_RESERVED];
     info->flags = bytes[PREFIX_FLAGS];
-    info->version = get16(bytes + PREFIX_VERSION);
-    info->platform = get16(bytes + PREFIX_PLATFORM);
+    info->version = le16_get(bytes + PREFIX_VERSION);
+    info->platform = le16_get(bytes + PREFIX_PLATFORM);
     info->function = bytes[PREFIX_FUNCTION];
     info->index = bytes[PREFIX_INDEX];
     for (size_t i = 0; i < 2; i++) {
@@ -82,18 +62,18 @@ void module_info_decode(struct module_info *info, const uint8_t bytes[MODULE_PRE
 
         info->dependency[i].function = entry[0];
         info->dependency[i].index = entry[1];
-        info->dependency[i].version = get16(entry + 2);
+        info->dependency[i].version = le16_get(entry + 2);
     }
 }
 
 void module_info_encode(const struct module_info *info, uint8_t bytes[MODULE_PREFIX_SIZE])
 {
-    put32(bytes + PREFIX_START, info->start);
-    put32(bytes + PREFIX_END, info->end);
+    le32_put(bytes + PREFIX_START, info->start);
+    le32_put(bytes + PREFIX_END, info->end);
     bytes[PREFIX_RESERVED] = info->reserved;
     bytes[PREFIX_FLAGS] = info->flags;
-    put16(bytes + PREFIX_VERSION, info->version);
-    put16(bytes + PREFIX_PLATFORM, info->platform);
+    le16_put(bytes + PREFIX_VERSION, info->version);
+    le16_put(bytes + PREFIX_PLATFORM, info->platform);
     bytes[PREFIX_FUNCTION] = info->function;
     bytes[PREFIX_INDEX] = info->index;
     for (size_t i = 0; i < 2; i++) {
@@ -101,7 +81,7 @@ void module_info_encode(const struct module_info *info, uint8_t bytes[MODULE_PRE
 
         entry[0] = info->dependency[i].function;
         entry[1] = info->dependency[i].index;
-        put16(entry + 2, info->dependency[i].version);
+        le16_put(entry + 2, info->dependency[i].version);
     }
 }
 
@@ -109,11 +89,12 @@ void module_suffix_decode(struct module_suffix *suffix, const uint8_t bytes[MODU
 {
     bool product;
 
-    suffix->size = get16(bytes + SUFFIX_SIZE);
-    suffix->reserved = get16(bytes + SUFFIX_RESERVED);
+    suffix->size = le16_get(bytes + SUFFIX_SIZE);
+    suffix->reserved = le16_get(bytes + SUFFIX_RESERVED);
     product = suffix->size >= MODULE_SUFFIX_MAX;
-    suffix->product_id = product ? get16(bytes + SUFFIX_PRODUCT_ID) : MODULE_NO_PRODUCT;
-    suffix->product_version = product ? get16(bytes + SUFFIX_PRODUCT_VERSION) : MODULE_NO_PRODUCT;
+    suffix->product_id = product ? le16_get(bytes + SUFFIX_PRODUCT_ID) : MODULE_NO_PRODUCT;
+    suffix->product_version =
+        product ? le16_get(bytes + SUFFIX_PRODUCT_VERSION) : MODULE_NO_PRODUCT;
     memcpy(suffix->sha256, bytes + SUFFIX_SHA256, MODULE_SHA256_SIZE);
 }
 
@@ -125,7 +106,7 @@ enum module_error module_parse(struct module *module, const uint8_t *image, size
     if (length < MODULE_MIN_SIZE) {
         return MODULE_TOO_SHORT;
     }
-    module->prefix_offset = module_prefix_offset(get32(image));
+    module->prefix_offset = module_prefix_offset(le32_get(image));
     if (length < module->prefix_offset + MODULE_MIN_SIZE) {
         return MODULE_TOO_SHORT;
     }
@@ -191,11 +172,11 @@ static bool can_build(const struct module_spec *spec, uint32_t prefix_offset)
 static void put_suffix(const struct module_spec *spec, uint8_t bytes[MODULE_SUFFIX_MAX])
 {
     if (spec->suffix_size == MODULE_SUFFIX_MAX) {
-        put16(bytes + SUFFIX_PRODUCT_ID, spec->product_id);
-        put16(bytes + SUFFIX_PRODUCT_VERSION, spec->product_version);
+        le16_put(bytes + SUFFIX_PRODUCT_ID, spec->product_id);
+        le16_put(bytes + SUFFIX_PRODUCT_VERSION, spec->product_version);
     }
-    put16(bytes + SUFFIX_RESERVED, 0);
-    put16(bytes + SUFFIX_SIZE, spec->suffix_size);
+    le16_put(bytes + SUFFIX_RESERVED, 0);
+    le16_put(bytes + SUFFIX_SIZE, spec->suffix_size);
 }
 
 bool module_build(const struct module_spec *spec, uint8_t *image)
@@ -209,8 +190,8 @@ bool module_build(const struct module_spec *spec, uint8_t *image)
     }
     memset(image, 0, prefix_offset);
     if (spec->vectors) {
-        put32(image, spec->vectors[0]);
-        put32(image + 4, spec->vectors[1]);
+        le32_put(image, spec->vectors[0]);
+        le32_put(image + 4, spec->vectors[1]);
     }
     info.end = info.start + body;
     module_info_encode(&info, image + prefix_offset);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "little_endian.h"
+
 #define FLAGS_SIZE 32
 
 /* Where the flags lie in their 32 bytes (device-os v0.4.4 hw_system_flags.h). */
@@ -26,61 +28,39 @@ enum {
 #define BACKUP_FLAGS_COUNT 5
 #define BACKUP_FLAGS_AT    AT_BOOTLOADER_VERSION
 
-static uint16_t get16(const uint8_t *bytes)
-{
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-    return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
-}
-
-static void put16(uint8_t *bytes, uint16_t value)
-{
-    bytes[0] = (uint8_t)value;
-    bytes[1] = (uint8_t)(value >> 8);
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-    put16(bytes, (uint16_t)value);
-    put16(bytes + 2, (uint16_t)(value >> 16));
-}
-
 static void unpack(struct system_flags *flags, const uint8_t bytes[FLAGS_SIZE])
 {
     flags->header[0] = (uint16_t)BACKUP_FLAGS_VALID;
     flags->header[1] = (uint16_t)(BACKUP_FLAGS_VALID >> 16);
-    flags->bootloader_version = get16(bytes + AT_BOOTLOADER_VERSION);
-    flags->nvmem_reset = get16(bytes + AT_NVMEM_RESET);
-    flags->ota_update = get16(bytes + AT_OTA_UPDATE);
-    flags->ota_flashed = get16(bytes + AT_OTA_FLASHED);
-    flags->factory_reset = get16(bytes + AT_FACTORY_RESET);
-    flags->watchdog_enable = get16(bytes + AT_WATCHDOG_ENABLE);
+    flags->bootloader_version = le16_get(bytes + AT_BOOTLOADER_VERSION);
+    flags->nvmem_reset = le16_get(bytes + AT_NVMEM_RESET);
+    flags->ota_update = le16_get(bytes + AT_OTA_UPDATE);
+    flags->ota_flashed = le16_get(bytes + AT_OTA_FLASHED);
+    flags->factory_reset = le16_get(bytes + AT_FACTORY_RESET);
+    flags->watchdog_enable = le16_get(bytes + AT_WATCHDOG_ENABLE);
     flags->dfu_on_no_firmware = bytes[AT_DFU_ON_NO_FIRMWARE];
     flags->factory_reset_done = bytes[AT_FACTORY_RESET_DONE];
     flags->startup_mode = bytes[AT_STARTUP_MODE];
     flags->features_enabled = bytes[AT_FEATURES_ENABLED];
-    flags->reset_cause = get32(bytes + AT_RESET_CAUSE);
+    flags->reset_cause = le32_get(bytes + AT_RESET_CAUSE);
     memcpy(flags->reserved, bytes + AT_RESERVED, sizeof(flags->reserved));
 }
 
 static void pack(uint8_t bytes[FLAGS_SIZE], const struct system_flags *flags)
 {
-    put16(bytes + AT_HEADER, flags->header[0]);
-    put16(bytes + AT_HEADER + 2, flags->header[1]);
-    put16(bytes + AT_BOOTLOADER_VERSION, flags->bootloader_version);
-    put16(bytes + AT_NVMEM_RESET, flags->nvmem_reset);
-    put16(bytes + AT_OTA_UPDATE, flags->ota_update);
-    put16(bytes + AT_OTA_FLASHED, flags->ota_flashed);
-    put16(bytes + AT_FACTORY_RESET, flags->factory_reset);
-    put16(bytes + AT_WATCHDOG_ENABLE, flags->watchdog_enable);
+    le16_put(bytes + AT_HEADER, flags->header[0]);
+    le16_put(bytes + AT_HEADER + 2, flags->header[1]);
+    le16_put(bytes + AT_BOOTLOADER_VERSION, flags->bootloader_version);
+    le16_put(bytes + AT_NVMEM_RESET, flags->nvmem_reset);
+    le16_put(bytes + AT_OTA_UPDATE, flags->ota_update);
+    le16_put(bytes + AT_OTA_FLASHED, flags->ota_flashed);
+    le16_put(bytes + AT_FACTORY_RESET, flags->factory_reset);
+    le16_put(bytes + AT_WATCHDOG_ENABLE, flags->watchdog_enable);
     bytes[AT_DFU_ON_NO_FIRMWARE] = flags->dfu_on_no_firmware;
     bytes[AT_FACTORY_RESET_DONE] = flags->factory_reset_done;
     bytes[AT_STARTUP_MODE] = flags->startup_mode;
     bytes[AT_FEATURES_ENABLED] = flags->features_enabled;
-    put32(bytes + AT_RESET_CAUSE, flags->reset_cause);
+    le32_put(bytes + AT_RESET_CAUSE, flags->reset_cause);
     memcpy(bytes + AT_RESERVED, flags->reserved, sizeof(flags->reserved));
 }
 
@@ -96,7 +76,7 @@ void system_flags_load(struct system_flags *flags, enum system_flags_store store
         memset(bytes, 0xFF, sizeof(bytes));
         if (backup->dr[BACKUP_FLAGS_MAGIC] == BACKUP_FLAGS_VALID) {
             for (unsigned i = 0; i < BACKUP_FLAGS_COUNT; i++) {
-                put32(bytes + BACKUP_FLAGS_AT + 4 * i, backup->dr[BACKUP_FLAGS_FIRST + i]);
+                le32_put(bytes + BACKUP_FLAGS_AT + 4 * i, backup->dr[BACKUP_FLAGS_FIRST + i]);
             }
         }
     }
@@ -115,7 +95,7 @@ enum dct_status system_flags_save(const struct system_flags *flags, enum system_
     }
     backup->dr[BACKUP_FLAGS_MAGIC] = BACKUP_FLAGS_VALID;
     for (unsigned i = 0; i < BACKUP_FLAGS_COUNT; i++) {
-        backup->dr[BACKUP_FLAGS_FIRST + i] = get32(bytes + BACKUP_FLAGS_AT + 4 * i);
+        backup->dr[BACKUP_FLAGS_FIRST + i] = le32_get(bytes + BACKUP_FLAGS_AT + 4 * i);
     }
     return DCT_OK;
 }

@@ -152,67 +152,64 @@ static void send_configuration(struct photon *photon, const struct usb_setup *se
     descriptor_send(photon, setup, copy, sizeof(composite_configuration));
 }
 
-static void send_cdc_string(struct photon *photon, const struct usb_setup *setup)
+/* A string of a fixed text; NULL ends a table. */
+struct fixed_string {
+    uint8_t index;
+    const char *text;
+};
+static const struct fixed_string cdc_strings[] = {{STRING_PRODUCT, "Photon with WiFi"},
+                                                  {STRING_SERIAL, "00000000050C"},
+                                                  {STRING_CONFIGURATION, "VCP Config"},
+                                                  {STRING_INTERFACE, "VCP Interface"},
+                                                  {0, NULL}};
+static const struct fixed_string composite_strings[] = {
+    {STRING_PRODUCT, "Photon"},
+    {STRING_CONFIGURATION, "Composite"},
+    {STRING_INTERFACE, ""},
+    {STRING_CONTROL, "Photon Control Interface"},
+    {0, NULL}};
+
+/* False when the table has no such index. */
+static bool send_fixed_string(struct photon *photon, const struct usb_setup *setup,
+                              const struct fixed_string *table)
 {
-    switch (setup->value & 0xFF) {
-    case STRING_LANGUAGES:
-        descriptor_send_languages(photon, setup);
-        break;
-    case STRING_MANUFACTURER:
-        descriptor_send_text(photon, setup, photon->system.quirks->manufacturer);
-        break;
-    case STRING_PRODUCT:
-        descriptor_send_text(photon, setup, "Photon with WiFi");
-        break;
-    case STRING_SERIAL:
-        descriptor_send_text(photon, setup, "00000000050C");
-        break;
-    case STRING_CONFIGURATION:
-        descriptor_send_text(photon, setup, "VCP Config");
-        break;
-    case STRING_INTERFACE:
-        descriptor_send_text(photon, setup, "VCP Interface");
-        break;
-    default:
-        system_crash(photon, "hard fault: no function behind string descriptors from 6 on");
-        break;
+    for (; table->text != NULL; table++) {
+        if (table->index == (setup->value & 0xFF)) {
+            descriptor_send_text(photon, setup, table->text);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Strings beyond the fixed ones, where undefined ones are never answered. */
+static void send_composite_string(struct photon *photon, const struct usb_setup *setup)
+{
+    uint8_t index = (uint8_t)setup->value;
+
+    if (index == STRING_SERIAL) {
+        descriptor_send_id(photon, setup, photon->system.quirks->upper_case_id);
+    } else if (index == STRING_CDC && photon->usb.state == USB_CONFIGURED) {
+        descriptor_send_text(photon, setup, "Photon Serial");
+    } else if (index == MICROSOFT_OS) {
+        microsoft_os_send_string(photon, setup);
     }
 }
 
-static void send_composite_string(struct photon *photon, const struct usb_setup *setup)
+static void send_string(struct photon *photon, const struct usb_setup *setup)
 {
-    switch (setup->value & 0xFF) {
-    case STRING_LANGUAGES:
+    uint8_t index = (uint8_t)setup->value;
+
+    if (index == STRING_LANGUAGES) {
         descriptor_send_languages(photon, setup);
-        break;
-    case STRING_MANUFACTURER:
+    } else if (index == STRING_MANUFACTURER) {
         descriptor_send_text(photon, setup, photon->system.quirks->manufacturer);
-        break;
-    case STRING_PRODUCT:
-        descriptor_send_text(photon, setup, "Photon");
-        break;
-    case STRING_SERIAL:
-        descriptor_send_id(photon, setup, photon->system.quirks->upper_case_id);
-        break;
-    case STRING_CONFIGURATION:
-        descriptor_send_text(photon, setup, "Composite");
-        break;
-    case STRING_INTERFACE:
-        descriptor_send_text(photon, setup, "");
-        break;
-    case STRING_CONTROL:
-        descriptor_send_text(photon, setup, "Photon Control Interface");
-        break;
-    case STRING_CDC:
-        if (photon->usb.state == USB_CONFIGURED) {
-            descriptor_send_text(photon, setup, "Photon Serial");
+    } else if (composite(photon)) {
+        if (!send_fixed_string(photon, setup, composite_strings)) {
+            send_composite_string(photon, setup);
         }
-        break;
-    case MICROSOFT_OS:
-        microsoft_os_send_string(photon, setup);
-        break;
-    default:
-        break;
+    } else if (!send_fixed_string(photon, setup, cdc_strings)) {
+        system_crash(photon, "hard fault: no function behind string descriptors from 6 on");
     }
 }
 
@@ -226,11 +223,7 @@ static void get_descriptor(struct photon *photon, const struct usb_setup *setup)
         send_configuration(photon, setup);
         break;
     case DESCRIPTOR_STRING:
-        if (composite(photon)) {
-            send_composite_string(photon, setup);
-        } else {
-            send_cdc_string(photon, setup);
-        }
+        send_string(photon, setup);
         break;
     default:
         ep0_stall(&photon->usb);
