@@ -52,8 +52,9 @@ static bool boots(struct board *board)
     board->ops->power(board, true);
     for (;;) {
         uint64_t next = board->ops->next_deadline(board);
-        if (board->ops->attached(board) || next > limit) {
-            return board->ops->ready_at(board) == board->now;
+        bool ready = board->ops->ready_at(board) == board->now;
+        if ((board->ops->attached(board) && ready) || next > limit) {
+            return ready;
         }
         board_advance_to(board, next);
     }
