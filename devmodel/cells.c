@@ -266,3 +266,45 @@ void cells_erase(struct cells *cells, uint32_t address, uint32_t length)
         *page = NULL;
     }
 }
+
+/* --- half-done operations --- */
+
+uint64_t cells_noise(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+void cells_clear_half(struct cells *cells, uint32_t address, const uint8_t *data, size_t length,
+                      uint64_t noise)
+{
+    uint8_t mixed[FLASH_WORD];
+
+    for (size_t i = 0; i < length; i++) {
+        mixed[i] = (uint8_t)(data[i] | noise >> (8 * i));
+    }
+    (void)cells_clear(cells, address, mixed, length);
+}
+
+/* An erase moves all cells of a sector towards 1 together: no word that has cleared bits keeps them
+ * all. */
+void cells_erase_half(struct cells *cells, uint32_t address, uint32_t length, uint64_t noise)
+{
+    for (uint32_t end = address + length; address < end; address += FLASH_PAGE) {
+        unsigned index = cells_page_of(address);
+        uint8_t *bytes = cells->pages[index] != NULL ? cells_own(cells, index) : NULL;
+
+        for (size_t at = 0; bytes != NULL && at < FLASH_PAGE; at += sizeof(uint32_t)) {
+            uint64_t random = cells_noise(&noise);
+            uint32_t word;
+
+            memcpy(&word, bytes + at, sizeof(word));
+            word |= word + 1; /* the lowest cleared bit goes first */
+            word |= (random >> 32 & 1) != 0 ? UINT32_MAX : (uint32_t)random;
+            memcpy(bytes + at, &word, sizeof(word));
+        }
+    }
+}

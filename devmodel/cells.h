@@ -55,4 +55,15 @@ size_t cells_clear(struct cells *cells, uint32_t address, const uint8_t *data, s
 /* Sets all bits of whole pages. */
 void cells_erase(struct cells *cells, uint32_t address, uint32_t length);
 
+/*
+ * The same when the supply fails meanwhile; `noise` decides. Half cleared, some of the bits are;
+ * `length` is at most FLASH_WORD and inside a page. Half erased, a word is erased or some of its
+ * cleared bits are set; a page that there is no memory for stays as it is.
+ */
+void cells_clear_half(struct cells *cells, uint32_t address, const uint8_t *data, size_t length,
+                      uint64_t noise);
+void cells_erase_half(struct cells *cells, uint32_t address, uint32_t length, uint64_t noise);
+/* The next value of a SplitMix64 generator. */
+uint64_t cells_noise(uint64_t *state);
+
 #endif

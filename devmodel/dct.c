@@ -53,7 +53,7 @@ static bool header_is(const struct flash *flash, const struct copy *copy, uint16
            memcmp(magic, "BRCM", sizeof(magic)) == 0;
 }
 
-/* The current copy, or NULL. When both say so, copy 1 wins. */
+/* The current copy; when both say so, copy 1. NULL when none does. */
 static const struct copy *current_copy(const struct flash *flash, const struct dct_rules *rules)
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -67,11 +67,17 @@ static const struct copy *current_copy(const struct flash *flash, const struct d
     return NULL;
 }
 
-uint32_t dct_application(const struct flash *flash, const struct dct_rules *rules)
+/* The copy that is read and written: without a current one that is copy 1. */
+static const struct copy *used_copy(const struct flash *flash, const struct dct_rules *rules)
 {
     const struct copy *copy = current_copy(flash, rules);
 
-    return (copy != NULL ? copy->address : copies[0].address) + DCT_APPLICATION;
+    return copy != NULL ? copy : &copies[0];
+}
+
+uint32_t dct_application(const struct flash *flash, const struct dct_rules *rules)
+{
+    return used_copy(flash, rules)->address + DCT_APPLICATION;
 }
 
 void dct_read(const struct flash *flash, const struct dct_rules *rules, uint32_t offset, void *data,
@@ -132,23 +138,6 @@ static enum dct_status write_header(struct flash *flash, const struct copy *copy
 
     memcpy(header + HEADER_STATE, state_and_magic, 8);
     return write_chunk(flash, copy->address, header, sizeof(header));
-}
-
-static bool matches(const struct flash *flash, uint32_t address, const uint8_t *data, size_t length)
-{
-    while (length > 0) {
-        size_t part;
-        const uint8_t *cells = flash_peek(flash, address, &part);
-
-        part = length < part ? length : part;
-        if (memcmp(cells, data, part) != 0) {
-            return false;
-        }
-        address += (uint32_t)part;
-        data += part;
-        length -= part;
-    }
-    return true;
 }
 
 /* A write in the terms of the sectors: `data` goes to `start`, up to `end`, of the copy that
@@ -234,7 +223,7 @@ static bool write_in_place(struct flash *flash, const struct change *change)
     size_t length = change->end - change->start;
 
     (void)write_chunk(flash, address, change->data, length);
-    return matches(flash, address, change->data, length);
+    return flash_equals(flash, address, change->data, length);
 }
 
 /* --- sequence format --- */
@@ -318,10 +307,10 @@ enum dct_status dct_write(struct flash *flash, const struct dct_rules *rules, ui
                           const void *data, size_t length)
 {
     enum dct_status status = dct_open(flash, rules);
-    const struct copy *copy = current_copy(flash, rules);
+    const struct copy *copy = used_copy(flash, rules);
 
-    if (status != DCT_OK || copy == NULL) {
-        return status != DCT_OK ? status : DCT_ERROR;
+    if (status != DCT_OK) {
+        return status;
     }
     if (offset > FLASH_SIZE || !flash_contains(copy->address + DCT_APPLICATION + offset, length)) {
         return DCT_ERROR;

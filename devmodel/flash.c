@@ -20,8 +20,6 @@ const struct flash_sector flash_sectors[FLASH_SECTORS] = {
 #define PROGRAM_NS UINT64_C(16000)
 #define PROTECT_NS (20 * MS)
 
-#define BLANK_WORD UINT32_C(0xFFFFFFFF)
-
 enum step_kind { STEP_ERASE, STEP_PROGRAM, STEP_PROTECT };
 
 /* A run of operations that may still be taken back, with the pages as they were before it. */
@@ -51,69 +49,21 @@ struct flash {
     void *reporter_context;
 };
 
-/* --- half-done operations --- */
-
-/* SplitMix64: which bits had gone over when the supply failed. */
-static uint64_t noise(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
-/* Every operation has its own noise, whatever came before it. */
+/* Which bits had gone over when the supply failed: every operation has its own, whatever came
+ * before it. */
 static uint64_t noise_of(const struct flash *flash, uint64_t operation)
 {
     uint64_t state = flash->seed + operation;
 
-    return noise(&state);
-}
-
-/*
- * An erase moves all cells of a sector towards 1 together. Half done, a word is erased or has some
- * of its cleared bits set; none that had any cleared bit is as before.
- */
-static void half_erase(struct flash *flash, const struct flash_sector *sector, uint64_t operation)
-{
-    uint64_t state = noise_of(flash, operation);
-    unsigned first = cells_page_of(sector->address);
-
-    for (unsigned i = first; i < first + sector->size / FLASH_PAGE; i++) {
-        uint8_t *bytes = flash->cells.pages[i] != NULL ? cells_own(&flash->cells, i) : NULL;
-
-        for (size_t at = 0; bytes != NULL && at < FLASH_PAGE; at += sizeof(uint32_t)) {
-            uint64_t random = noise(&state);
-            uint32_t word;
-
-            memcpy(&word, bytes + at, sizeof(word));
-            word |= word + 1; /* the lowest cleared bit goes first */
-            word |= (random >> 32 & 1) != 0 ? BLANK_WORD : (uint32_t)random;
-            memcpy(bytes + at, &word, sizeof(word));
-        }
-    }
-}
-
-/* Half done, some of the bits to be cleared are. */
-static void half_program(struct flash *flash, uint32_t address, const uint8_t *data, size_t width,
-                         uint64_t operation)
-{
-    uint64_t random = noise_of(flash, operation);
-    uint8_t mixed[FLASH_WORD];
-
-    for (size_t i = 0; i < width; i++) {
-        mixed[i] = (uint8_t)(data[i] | random >> (8 * i));
-    }
-    (void)cells_clear(&flash->cells, address, mixed, width);
+    return cells_noise(&state);
 }
 
 static uint16_t half_protect(const struct flash *flash, uint16_t before, uint16_t after,
                              uint64_t operation)
 {
-    uint16_t random = (uint16_t)noise_of(flash, operation);
+    uint16_t noise = (uint16_t)noise_of(flash, operation);
 
-    return (uint16_t)((before & ~random) | (after & random));
+    return (uint16_t)((before & ~noise) | (after & noise));
 }
 
 /* --- what can be taken back --- */
@@ -473,7 +423,7 @@ enum flash_status flash_erase(struct flash *flash, unsigned sector)
         flash->wear[sector]++;
     }
     if (fate.half) {
-        half_erase(flash, s, flash->operations);
+        cells_erase_half(&flash->cells, s->address, s->size, noise_of(flash, flash->operations));
     } else if (fate.done > 0) {
         cells_erase(&flash->cells, s->address, s->size);
     }
@@ -528,8 +478,8 @@ static enum flash_status program_run(struct flash *flash, uint32_t address, cons
         fate = (struct fate){.done = done / width};
         touched = done;
     } else if (fate.half) {
-        half_program(flash, address + (uint32_t)whole, data + whole, width,
-                     flash->operations + fate.done);
+        cells_clear_half(&flash->cells, address + (uint32_t)whole, data + whole, width,
+                         noise_of(flash, flash->operations + fate.done));
     }
 
     enum flash_status status = conclude(flash, fate, PROGRAM_NS,
@@ -583,6 +533,18 @@ enum flash_status flash_protect(struct flash *flash, uint16_t nwrp)
                     (struct flash_report){.kind = FLASH_REPORT_PROTECT, .nwrp = flash->nwrp});
 }
 
+enum flash_status flash_erase_unprotecting(struct flash *flash, unsigned sector)
+{
+    if (sector < FLASH_SECTORS && sector_protected(flash, sector)) {
+        enum flash_status status = flash_protect(flash, (uint16_t)(flash->nwrp | 1U << sector));
+
+        if (status != FLASH_COMPLETE) {
+            return status;
+        }
+    }
+    return flash_erase(flash, sector);
+}
+
 /* --- power --- */
 
 void flash_cut_at(struct flash *flash, uint64_t operation, enum flash_cut cut)
@@ -610,7 +572,8 @@ static void take_back_page(struct flash *flash, struct cells_page **before, uint
     *before = NULL;
     (void)cells_clear(&flash->cells, address, data, whole);
     if (half > 0) {
-        half_program(flash, address + (uint32_t)whole, data + whole, half, operation);
+        cells_clear_half(&flash->cells, address + (uint32_t)whole, data + whole, half,
+                         noise_of(flash, operation));
     }
     cells_page_release(after);
 }
@@ -638,8 +601,6 @@ static void take_back_program(struct flash *flash, struct step *step, struct fat
 
 static void take_back_erase(struct flash *flash, struct step *step, struct fate fate)
 {
-    unsigned sector = (unsigned)flash_sector_of(step->address);
-
     for (unsigned i = 0; i < cells_pages_in(step->address, step->length); i++) {
         struct cells_page **page = &flash->cells.pages[cells_page_of(step->address) + i];
 
@@ -648,9 +609,10 @@ static void take_back_erase(struct flash *flash, struct step *step, struct fate 
         step->before[i] = NULL;
     }
     if (fate.half) {
-        half_erase(flash, &flash_sectors[sector], step->operation);
+        cells_erase_half(&flash->cells, step->address, step->length,
+                         noise_of(flash, step->operation));
     } else {
-        flash->wear[sector]--;
+        flash->wear[flash_sector_of(step->address)]--;
     }
 }
 
@@ -668,17 +630,13 @@ void flash_power_fail(struct flash *flash, uint64_t time)
         struct step *step = flash->newest;
         struct fate fate = fate_at(step, time);
 
-        switch (step->kind) {
-        case STEP_ERASE:
+        if (step->kind == STEP_ERASE) {
             take_back_erase(flash, step, fate);
-            break;
-        case STEP_PROGRAM:
+        } else if (step->kind == STEP_PROGRAM) {
             take_back_program(flash, step, fate);
-            break;
-        case STEP_PROTECT:
+        } else {
             flash->nwrp = fate.half ? half_protect(flash, step->nwrp, flash->nwrp, step->operation)
                                     : step->nwrp;
-            break;
         }
         flash->operations = step->operation + fate.done + fate.half;
         step_drop(flash, step);
@@ -703,19 +661,4 @@ void flash_power_on(struct flash *flash, uint64_t now)
     flash->powered = true;
     flash->cut_armed = false;
     flash->clock = now;
-}
-
-enum flash_status flash_erase_unprotecting(struct flash *flash, unsigned sector)
-{
-    uint16_t nwrp = flash_nwrp(flash);
-    uint16_t bit = (uint16_t)(1U << sector);
-
-    if ((nwrp & bit) == 0) {
-        enum flash_status status = flash_protect(flash, nwrp | bit);
-
-        if (status != FLASH_COMPLETE) {
-            return status;
-        }
-    }
-    return flash_erase(flash, sector);
 }

@@ -568,6 +568,16 @@ START_TEST(test_sequence_runs_away_through_the_eeprom_sectors)
 }
 END_TEST
 
+START_TEST(test_the_runaway_copy_ends_at_a_protected_sector)
+{
+    support_dct_load(flash, COPY1, STATE_CURRENT);
+    flash_set_nwrp(flash, 0x0FFF & ~0x8u);
+    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 8820, new_data, 10), DCT_ERROR);
+    ck_assert(!flash_is_blank(flash, COPY2 + 0x200, 4));
+    ck_assert(flash_is_blank(flash, EEPROM_A, PART1 - EEPROM_A));
+}
+END_TEST
+
 START_TEST(test_sequence_stops_where_programming_fails)
 {
     support_dct_load(flash, COPY1, STATE_CURRENT);
@@ -634,6 +644,7 @@ static void add_sequence(TCase *tc)
     tcase_add_test(tc, test_sequence_takes_data_up_to_8820);
     tcase_add_test(tc, test_sequence_refuses_more_than_8836);
     tcase_add_loop_test(tc, test_sequence_runs_away_through_the_eeprom_sectors, 8821, 8837);
+    tcase_add_test(tc, test_the_runaway_copy_ends_at_a_protected_sector);
     tcase_add_test(tc, test_sequence_stops_where_programming_fails);
 }
 

@@ -1,12 +1,11 @@
-/* The flash as a chip: what programming and erasing do to cells, time, wear and pages. What a power
- * failure does to them is test_flash_power.c. Numbers are those of ST's manuals and of the real
- * firmware's time lines. */
+/* The flash as a chip: what programming and erasing do to cells, time and wear. What a power
+ * failure does is test_flash_power.c, what lies underneath test_flash_memory.c. Numbers are those
+ * of ST's manuals and of the real firmware's time lines. */
 #include "flash.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #define MS UINT64_C(1000000)
 #define US UINT64_C(1000)
@@ -317,6 +316,23 @@ START_TEST(test_option_bytes_take_20_ms_and_protect_or_free_sectors)
 }
 END_TEST
 
+START_TEST(test_erase_can_lift_the_protection_of_its_sector_alone)
+{
+    flash_set_nwrp(flash, 0x0E1E);
+    ck_assert_int_eq(flash_erase_unprotecting(flash, 5), FLASH_COMPLETE);
+    ck_assert_uint_eq(flash_nwrp(flash), 0x0E3E);
+    ck_assert_uint_eq(flash_clock(flash), 1020 * MS);
+    ck_assert_int_eq(flash_erase_unprotecting(flash, 5), FLASH_COMPLETE);
+    ck_assert_uint_eq(flash_clock(flash), 2020 * MS);
+    ck_assert_int_eq(flash_erase_unprotecting(flash, 12), FLASH_ERROR_OPERATION);
+    ck_assert_uint_eq(flash_nwrp(flash), 0x0E3E);
+    flash_cut_at(flash, flash_operations(flash), FLASH_CUT_AFTER);
+    ck_assert_int_eq(flash_erase_unprotecting(flash, 6), FLASH_NO_POWER);
+    ck_assert_uint_eq(flash_nwrp(flash), 0x0E7E);
+    ck_assert_uint_eq(flash_wear(flash, 6), 0);
+}
+END_TEST
+
 START_TEST(test_nwrp_has_one_bit_a_sector)
 {
     flash_set_nwrp(flash, 0xF000);
@@ -479,6 +495,22 @@ START_TEST(test_peek_gives_the_rest_of_a_page)
 }
 END_TEST
 
+START_TEST(test_equal_means_every_byte)
+{
+    uint8_t data[6000];
+
+    memset(data, 0x5A, sizeof(data));
+    ck_assert(flash_load(flash, 0x08020800, data, sizeof(data)));
+    ck_assert(flash_equals(flash, 0x08020800, data, sizeof(data)));
+    ck_assert(flash_equals(flash, 0x08020800, data, 100));
+    ck_assert(!flash_equals(flash, 0x080207FF, data, 100));
+    data[5999] = 0x5B;
+    ck_assert(flash_equals(flash, 0x08020800, data, 5999));
+    ck_assert(!flash_equals(flash, 0x08020800, data, 6000));
+    ck_assert(flash_equals(flash, 0x08020800, data, 0));
+}
+END_TEST
+
 START_TEST(test_blank_means_every_byte)
 {
     ck_assert(flash_load(flash, 0x08021000, "\xFE", 1));
@@ -486,172 +518,6 @@ START_TEST(test_blank_means_every_byte)
     ck_assert(!flash_is_blank(flash, 0x08020000, 0x1001));
     ck_assert(flash_is_blank(flash, 0x08021001, 0xFFF));
     ck_assert(flash_is_blank(flash, 0x08021000, 0));
-}
-END_TEST
-
-/* --- CRC --- */
-
-static uint32_t crc_of_bytes(const struct flash *f, uint32_t address, size_t length)
-{
-    uint8_t *bytes = malloc(length + 1);
-    uint32_t crc;
-
-    flash_read(f, address, bytes, length);
-    crc = (uint32_t)crc32(0, bytes, (uInt)length);
-    free(bytes);
-    return crc;
-}
-
-START_TEST(test_crc_is_zlibs_for_every_kind_of_range)
-{
-    static const struct {
-        uint32_t address;
-        size_t length;
-    } ranges[] = {
-        {0x08020000, 0},       {0x08020000, 1},     {0x08020000, 4096}, {0x08020001, 4095},
-        {0x08020001, 4096},    {0x08020FFF, 2},     {0x08020123, 9000}, {0x08020000, 250948},
-        {0x08020000, 250944},  {0x08021000, 64},    {0x08021000, 4096}, {0x080FFFFF, 1},
-        {0x08000000, 1 << 20}, {0x080C0000, 12288}, {0x080C0000, 100},
-    };
-    uint8_t data[70000];
-
-    for (size_t i = 0; i < sizeof(data); i++) {
-        data[i] = (uint8_t)(i * 7 + i / 256);
-    }
-    ck_assert(flash_load(flash, 0x08020010, data, sizeof(data)));
-    for (int twice = 0; twice < 2; twice++) {
-        for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-            ck_assert_uint_eq(flash_crc32(flash, ranges[i].address, ranges[i].length),
-                              crc_of_bytes(flash, ranges[i].address, ranges[i].length));
-        }
-    }
-}
-END_TEST
-
-START_TEST(test_crc_follows_every_change)
-{
-    struct flash *clone = flash_clone(flash);
-    uint32_t before, after;
-
-    program_word(flash, 0x08020000, 0x11223344);
-    flash_restore(clone, flash);
-    before = flash_crc32(flash, 0x08020000, 8192);
-    ck_assert_uint_eq(before, crc_of_bytes(flash, 0x08020000, 8192));
-    program_word(flash, 0x08020FFC, 0);
-    after = flash_crc32(flash, 0x08020000, 8192);
-    ck_assert_uint_ne(before, after);
-    ck_assert_uint_eq(after, crc_of_bytes(flash, 0x08020000, 8192));
-    ck_assert_uint_eq(flash_crc32(clone, 0x08020000, 8192), before);
-    ck_assert(flash_load(flash, 0x08020004, "\0", 1));
-    ck_assert_uint_eq(flash_crc32(flash, 0x08020000, 8192), crc_of_bytes(flash, 0x08020000, 8192));
-    ck_assert_int_eq(flash_erase(flash, 5), FLASH_COMPLETE);
-    ck_assert_uint_eq(flash_crc32(flash, 0x08020000, 8192), crc_of_bytes(flash, 0x08020000, 8192));
-    flash_restore(flash, clone);
-    ck_assert_uint_eq(flash_crc32(flash, 0x08020000, 8192), before);
-    flash_free(clone);
-}
-END_TEST
-
-/* --- sharing --- */
-
-START_TEST(test_clone_is_equal_shares_pages_and_has_no_reporter)
-{
-    static const uint32_t wear[FLASH_SECTORS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-    uint8_t data[8192] = {0};
-
-    flash_set_wear(flash, wear);
-    flash_set_nwrp(flash, 0x0E1E);
-    ck_assert_int_eq(flash_program(flash, 0x080A0000, data, sizeof(data), FLASH_WORD),
-                     FLASH_COMPLETE);
-    flash_settle(flash, flash_clock(flash));
-    ck_assert_uint_eq(flash_private_pages(flash), 2);
-    report_count = 0;
-    flash_set_reporter(flash, note, &report_count);
-
-    struct flash *clone = flash_clone(flash);
-
-    ck_assert_uint_eq(flash_private_pages(flash), 0);
-    ck_assert_uint_eq(flash_private_pages(clone), 0);
-    ck_assert_uint_eq(flash_clock(clone), 2048 * 16 * US);
-    ck_assert_uint_eq(flash_operations(clone), 2048);
-    ck_assert_uint_eq(flash_nwrp(clone), 0x0E1E);
-    for (unsigned i = 0; i < 12; i++) {
-        ck_assert_uint_eq(flash_wear(clone, i), i + 1);
-    }
-    program_word(clone, 0x080A2000, 0x12345678);
-    ck_assert_uint_eq(report_count, 0);
-    ck_assert_uint_eq(flash_read32(flash, 0x080A2000), 0xFFFFFFFF);
-    flash_free(clone);
-    ck_assert_uint_eq(flash_private_pages(flash), 2);
-}
-END_TEST
-
-START_TEST(test_a_write_to_a_shared_page_stays_private)
-{
-    program_word(flash, 0x080A0000, 0xAAAAAAAA);
-
-    struct flash *clone = flash_clone(flash);
-
-    program_word(clone, 0x080A0000, 0x0F0F0F0F);
-    program_word(flash, 0x080A0004, 0x11111111);
-    ck_assert_uint_eq(flash_read32(flash, 0x080A0000), 0xAAAAAAAA);
-    ck_assert_uint_eq(flash_read32(clone, 0x080A0000), 0x0A0A0A0A);
-    ck_assert_uint_eq(flash_read32(clone, 0x080A0004), 0xFFFFFFFF);
-    ck_assert(flash_load(clone, 0x080A0000, "\x42", 1));
-    ck_assert_uint_eq(flash_read32(flash, 0x080A0000), 0xAAAAAAAA);
-    flash_free(clone);
-}
-END_TEST
-
-START_TEST(test_rewriting_shared_pages_with_the_same_data_keeps_them_shared)
-{
-    program_word(flash, 0x080A0000, 0xAAAAAAAA);
-
-    struct flash *clone = flash_clone(flash);
-
-    program_word(clone, 0x080A0000, 0xAAAAAAAA);
-    flash_settle(flash, flash_clock(flash));
-    flash_settle(clone, flash_clock(clone));
-    ck_assert_uint_eq(flash_private_pages(clone), 0);
-    flash_free(clone);
-}
-END_TEST
-
-START_TEST(test_restore_makes_equal_and_keeps_the_reporter)
-{
-    struct flash *base = flash_clone(flash);
-
-    program_word(base, 0x080A0000, 0xAAAAAAAA);
-    report_count = 0;
-    flash_set_reporter(flash, note, &report_count);
-    ck_assert_int_eq(flash_erase(flash, 9), FLASH_COMPLETE);
-    ck_assert_int_eq(flash_protect(flash, 0), FLASH_COMPLETE);
-    ck_assert(flash_load(flash, 0x080A0000, "\1\2\3\4\5\6\7\10", 8));
-    ck_assert(flash_load(flash, 0x080E0000, "\1", 1));
-    flash_power_fail(flash, flash_clock(flash));
-
-    flash_restore(flash, base);
-    ck_assert(flash_powered(flash));
-    ck_assert_uint_eq(flash_nwrp(flash), FLASH_NWRP_NONE);
-    ck_assert_uint_eq(flash_wear(flash, 9), 0);
-    ck_assert_uint_eq(flash_operations(flash), 1);
-    ck_assert_uint_eq(flash_clock(flash), 16 * US);
-    assert_cells(flash, 0x080A0000, "\xAA\xAA\xAA\xAA\xff\xff\xff\xff", 8);
-    ck_assert(flash_is_blank(flash, 0x080E0000, 0x20000));
-    ck_assert_uint_eq(report_count, 2);
-    ck_assert_int_eq(flash_erase(flash, 9), FLASH_COMPLETE);
-    ck_assert_uint_eq(report_count, 3);
-    flash_free(base);
-}
-END_TEST
-
-START_TEST(test_restore_from_itself_changes_nothing)
-{
-    program_word(flash, 0x080A0000, 0xAAAAAAAA);
-    flash_restore(flash, flash);
-    ck_assert_uint_eq(flash_read32(flash, 0x080A0000), 0xAAAAAAAA);
-    flash_settle(flash, flash_clock(flash));
-    ck_assert_uint_eq(flash_private_pages(flash), 1);
 }
 END_TEST
 
@@ -683,6 +549,7 @@ int main(void)
     tcase_add_test(tc, test_programming_stops_at_the_border_of_a_protected_sector);
     tcase_add_test(tc, test_programming_runs_over_unprotected_sectors);
     tcase_add_test(tc, test_option_bytes_take_20_ms_and_protect_or_free_sectors);
+    tcase_add_test(tc, test_erase_can_lift_the_protection_of_its_sector_alone);
     tcase_add_test(tc, test_nwrp_has_one_bit_a_sector);
     tcase_add_test(tc, test_clock_is_set_forward_only);
     tcase_add_test(tc, test_every_operation_is_reported_with_its_time_and_number);
@@ -693,14 +560,8 @@ int main(void)
     tcase_add_test(tc, test_loading_blank_pages_leaves_no_page_behind);
     tcase_add_test(tc, test_values_are_read_little_endian_at_any_address);
     tcase_add_test(tc, test_peek_gives_the_rest_of_a_page);
+    tcase_add_test(tc, test_equal_means_every_byte);
     tcase_add_test(tc, test_blank_means_every_byte);
-    tcase_add_test(tc, test_crc_is_zlibs_for_every_kind_of_range);
-    tcase_add_test(tc, test_crc_follows_every_change);
-    tcase_add_test(tc, test_clone_is_equal_shares_pages_and_has_no_reporter);
-    tcase_add_test(tc, test_a_write_to_a_shared_page_stays_private);
-    tcase_add_test(tc, test_rewriting_shared_pages_with_the_same_data_keeps_them_shared);
-    tcase_add_test(tc, test_restore_makes_equal_and_keeps_the_reporter);
-    tcase_add_test(tc, test_restore_from_itself_changes_nothing);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -239,6 +239,16 @@ START_TEST(test_refused_operations_do_not_bring_the_cut_nearer)
 }
 END_TEST
 
+START_TEST(test_a_run_into_a_protected_sector_can_be_cut_before_it)
+{
+    flash_set_nwrp(flash, 0x0FBF);
+    flash_cut_at(flash, 1, FLASH_CUT_AFTER);
+    ck_assert_int_eq(flash_program(flash, 0x0803FFF8, zeros, 16, FLASH_WORD), FLASH_NO_POWER);
+    ck_assert_uint_eq(flash_read32(flash, 0x0803FFFC), 0);
+    ck_assert_uint_eq(flash_operations(flash), 2);
+}
+END_TEST
+
 static struct flash_report last_report;
 static unsigned report_count;
 
@@ -606,6 +616,7 @@ static void add_cuts(TCase *tc)
     tcase_add_test(tc, test_power_comes_back_with_the_clock_and_without_the_cut);
     tcase_add_test(tc, test_a_cut_at_an_operation_that_has_passed_never_comes);
     tcase_add_test(tc, test_refused_operations_do_not_bring_the_cut_nearer);
+    tcase_add_test(tc, test_a_run_into_a_protected_sector_can_be_cut_before_it);
     tcase_add_test(tc, test_a_cut_run_reports_what_was_done);
     tcase_add_test(tc, test_the_same_seed_and_operation_leave_the_same_half);
 }
