@@ -10,7 +10,7 @@
 /* Does the work once; false when it failed. */
 typedef bool measure_work(void *context);
 
-/* Median of the seconds that `runs` runs took, after one that is not counted. Ends the program
+/* Median of the processor seconds that `runs` runs took, after one that is not counted. Ends the program
  * when the work fails. */
 double measure_seconds(const char *work, unsigned runs, measure_work *run, void *context);
 
