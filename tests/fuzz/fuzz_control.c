@@ -169,6 +169,25 @@ static void abandoned_transfer(struct player *player)
     player->port.jump = true;
 }
 
+/* The serial port's endpoints: what is not answered is cancelled. */
+static void bulk_transfer(struct player *player)
+{
+    uint8_t endpoint = input_u8(&player->input);
+    struct transfer bulk = {
+        .type = endpoint & 0x40 ? TRANSFER_INTERRUPT : TRANSFER_BULK,
+        .endpoint = endpoint & 0x8F,
+        .data = player->data,
+        .length = input_u16(&player->input) % sizeof player->data,
+        .complete = count,
+        .context = player,
+    };
+
+    player->completions = 0;
+    root_port_submit(&player->port, &bulk);
+    (void)root_port_cancel(&player->port, &bulk);
+    MUST(player->completions == 1);
+}
+
 static void bus_reset(struct player *player)
 {
     root_port_bus_reset(&player->port);
@@ -256,10 +275,23 @@ static void go_back(struct player *player)
 }
 
 static void (*const actions[])(struct player *) = {
-    any_transfer,       dfu_request,     get_status,        dfuse_command,
-    abandoned_transfer, bus_reset,       whole_enumeration, time_passes,
-    to_the_deadline,    reset_pin,       power_switch,      button,
-    arm_power_cut,      backup_register, take_snapshot,     go_back,
+    any_transfer,
+    dfu_request,
+    get_status,
+    dfuse_command,
+    abandoned_transfer,
+    bulk_transfer,
+    bus_reset,
+    whole_enumeration,
+    time_passes,
+    to_the_deadline,
+    reset_pin,
+    power_switch,
+    button,
+    arm_power_cut,
+    backup_register,
+    take_snapshot,
+    go_back,
 };
 
 static void play_input(struct player *player)
