@@ -1,6 +1,5 @@
 /* What one more idle board costs: a thousand of them in one process. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/bench/measure.h"
@@ -17,8 +16,7 @@ static double resident_bytes(void)
     FILE *file = fopen("/proc/self/statm", "r");
 
     if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2) {
-        fprintf(stderr, "/proc/self/statm does not say how much memory is used\n");
-        exit(1);
+        measure_fail("memory", "/proc/self/statm does not say how much is used");
     }
     fclose(file);
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
@@ -36,13 +34,11 @@ static double kib_per_board(const struct board *base)
 
         boards[i] = base->ops->clone(base);
         if (boards[i] == NULL || (!base->ops->powered(base) && !dfu_board_enter(boards[i]))) {
-            fprintf(stderr, "board %zu cannot be made\n", i);
-            exit(1);
+            measure_fail("memory", "a board cannot be made");
         }
         root_port_init(&ports[i], boards[i], true);
         if (!enumerate(&ports[i], 1, &identity)) {
-            fprintf(stderr, "board %zu does not enumerate\n", i);
-            exit(1);
+            measure_fail("memory", "a board does not enumerate");
         }
     }
     double each = (resident_bytes() - before) / KIB / BOARDS;
@@ -58,8 +54,7 @@ int main(void)
     struct board *photon = dfu_board_fresh("0.5.2", false);
 
     if (null == NULL || photon == NULL) {
-        fprintf(stderr, "no board to measure\n");
-        return 1;
+        measure_fail("memory", "no board to measure");
     }
     double model = kib_per_board(photon);
     null->ops->power(null, true);

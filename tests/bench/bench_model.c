@@ -1,6 +1,4 @@
 /* A whole DFU download of a system part through the root port, without any process or socket. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/bench/dfu_client.h"
@@ -33,12 +31,6 @@ static bool run(void *context)
     return true;
 }
 
-__attribute__((noreturn)) static void die(const char *work, const char *why)
-{
-    fprintf(stderr, "%s: %s\n", work, why);
-    exit(1);
-}
-
 static double megabytes_per_second(struct board *board, const char *work, bool has_flash)
 {
     static struct download download;
@@ -50,12 +42,12 @@ static double megabytes_per_second(struct board *board, const char *work, bool h
     }
     root_port_init(&download.port, board, true);
     if (!enumerate(&download.port, 1, &identity)) {
-        die(work, "the board does not enumerate");
+        measure_fail(work, "the board does not enumerate");
     }
-    double seconds = measure_seconds(work, RUNS, run, &download);
+    double seconds = measure_seconds(work, RUNS, CLOCK_OF_THREAD, run, &download);
     if (has_flash && (!board->ops->flash_read(board, PART1, read_back, PART1_SIZE) ||
                       memcmp(read_back, download.data, PART1_SIZE) != 0)) {
-        die(work, "the flash does not hold what was downloaded");
+        measure_fail(work, "the flash does not hold what was downloaded");
     }
     board->ops->destroy(board);
     return REPEAT * (double)PART1_SIZE / seconds / 1e6;
@@ -67,7 +59,7 @@ int main(void)
     struct board *photon = dfu_board_fresh("0.5.2", false);
 
     if (null == NULL || photon == NULL || !dfu_board_enter(photon)) {
-        die("bench_model", "no board to measure");
+        measure_fail("bench_model", "no board to measure");
     }
     null->ops->power(null, true);
     double bare = megabytes_per_second(null, "null board", false);

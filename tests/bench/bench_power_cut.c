@@ -3,7 +3,6 @@
  * operation of it, gets power again and boots.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "devmodel/photon.h"
@@ -111,10 +110,9 @@ static double cases_per_second(struct board *board, bool has_flash)
     if (!enumerate(&port, 1, &identity) || !dfu_client_erase(&port, BLOCK_ADDRESS) ||
         !dfu_client_set_address(&port, BLOCK_ADDRESS) ||
         (cut.snapshot = board->ops->clone(board)) == NULL) {
-        fprintf(stderr, "the board is not ready for a block\n");
-        exit(1);
+        measure_fail("power cuts", "the board is not ready for a block");
     }
-    double seconds = measure_seconds("power cuts", RUNS, run, &cut);
+    double seconds = measure_seconds("power cuts", RUNS, CLOCK_OF_THREAD, run, &cut);
     cut.snapshot->ops->destroy(cut.snapshot);
     board->ops->destroy(board);
     return CASES / seconds;
@@ -126,8 +124,7 @@ int main(void)
     struct board *photon = dfu_board_fresh("0.5.2", false);
 
     if (null == NULL || photon == NULL || !dfu_board_enter(photon)) {
-        fprintf(stderr, "no board to measure\n");
-        return 1;
+        measure_fail("power cuts", "no board to measure");
     }
     null->ops->power(null, true);
     double bare = cases_per_second(null, false);

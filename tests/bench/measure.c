@@ -6,13 +6,18 @@
 
 #define RUNS_MAX 101
 
-/* Time of this thread on a processor: others on the machine do not count. */
-static double now(void)
+static double now(enum measure_clock clock)
 {
     struct timespec time;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    clock_gettime(clock == CLOCK_OF_THREAD ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void measure_fail(const char *work, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", work, why);
+    exit(1);
 }
 
 static int by_size(const void *a, const void *b)
@@ -22,19 +27,19 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double measure_seconds(const char *work, unsigned runs, measure_work *run, void *context)
+double measure_seconds(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
+                       void *context)
 {
     double seconds[RUNS_MAX];
 
     runs = runs < RUNS_MAX ? runs : RUNS_MAX;
     for (unsigned i = 0; i <= runs; i++) {
-        double start = now();
+        double start = now(clock);
         if (!run(context)) {
-            fprintf(stderr, "%s: the work failed\n", work);
-            exit(1);
+            measure_fail(work, "the work failed");
         }
         if (i > 0) {
-            seconds[i - 1] = now() - start;
+            seconds[i - 1] = now(clock) - start;
         }
     }
     qsort(seconds, runs, sizeof seconds[0], by_size);

@@ -10,9 +10,15 @@
 /* Does the work once; false when it failed. */
 typedef bool measure_work(void *context);
 
-/* Median of the processor seconds that `runs` runs took, after one that is not counted. Ends the program
+/* What counts: the time of this thread on a processor, or all time with what other processes do. */
+enum measure_clock { CLOCK_OF_THREAD, CLOCK_OF_WALL };
+
+/* Median of the seconds that `runs` runs took, after one that is not counted. Ends the program
  * when the work fails. */
-double measure_seconds(const char *work, unsigned runs, measure_work *run, void *context);
+double measure_seconds(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
+                       void *context);
+/* Ends the program with a reason. */
+__attribute__((noreturn)) void measure_fail(const char *work, const char *why);
 
 /* What a figure is to reach. */
 enum measure_goal { GOAL_AT_LEAST, GOAL_AT_MOST, GOAL_RATIO_AT_MOST };

@@ -8,24 +8,32 @@ enum dfu_state { DFU_IDLE = 2, DFU_SYNC = 3, DFU_BUSY = 4, DFU_DNLOAD_IDLE = 5, 
 /* What EP0 does next. */
 enum ep0 { EP0_NONE, EP0_REPLY, EP0_ZEROS, EP0_TAKE, EP0_STATUS_IN, EP0_STALL };
 
+/* The longest string descriptor. */
+#define REPLY_MAX 255
+
 struct null_board {
     struct board board;
     bool power;
     uint8_t configuration;
     enum dfu_state state;
     enum ep0 ep0;
-    uint8_t reply[BOARD_USB_PACKET];
+    uint8_t reply[REPLY_MAX];
+    size_t sent; /* of the reply */
     size_t left; /* bytes of the data stage */
     uint64_t downloaded, uploaded;
 };
 
 static const uint8_t device_descriptor[18] = {18,   1,    0x00, 0x02, 0, 0, 0, 64, 0x04,
                                               0x2B, 0x06, 0xD0, 0x00, 2, 1, 2, 3,  1};
-static const uint8_t config_descriptor[27] = {9, 2,    27,   0,    1, 1,    0,  0xC0, 0x32,
-                                              9, 4,    0,    0,    0, 0xFE, 1,  2,    0,
-                                              9, 0x21, 0x0B, 0xFF, 0, 0,    16, 0x1A, 1};
+/* clang-format off */
+static const uint8_t config_descriptor[27] = {
+    9, 2, 27, 0, 1, 1, 0, 0xC0, 0x32,
+    9, 4, 0, 0, 0, 0xFE, 1, 2, 4,
+    9, 0x21, 0x0B, 0xFF, 0, 0, 16, 0x1A, 1,
+};
+/* clang-format on */
 static const char *const strings[] = {NULL, NULL_BOARD_MANUFACTURER, NULL_BOARD_PRODUCT,
-                                      NULL_BOARD_SERIAL};
+                                      NULL_BOARD_SERIAL, NULL_BOARD_MEMORY};
 
 static struct null_board *null_of(const struct board *board)
 {
@@ -35,13 +43,14 @@ static struct null_board *null_of(const struct board *board)
 static void reply(struct null_board *null, const void *data, size_t length, size_t asked)
 {
     null->ep0 = EP0_REPLY;
+    null->sent = 0;
     null->left = length < asked ? length : asked;
     memcpy(null->reply, data, null->left);
 }
 
 static void reply_string(struct null_board *null, uint8_t index, size_t asked)
 {
-    uint8_t text[BOARD_USB_PACKET] = {4, 3, 0x09, 0x04};
+    uint8_t text[REPLY_MAX] = {4, 3, 0x09, 0x04};
 
     if (index >= sizeof strings / sizeof strings[0]) {
         null->ep0 = EP0_STALL;
@@ -178,8 +187,9 @@ static enum usb_handshake in(struct board *board, uint8_t endpoint, void *data, 
         return USB_SILENT;
     }
     switch (null->ep0) {
-    case EP0_REPLY: /* never more than one packet */
-        memcpy(data, null->reply, count);
+    case EP0_REPLY:
+        memcpy(data, null->reply + null->sent, count);
+        null->sent += count;
         break;
     case EP0_ZEROS:
         memset(data, 0, count);

@@ -13,6 +13,7 @@
 #define NULL_BOARD_MANUFACTURER "Null Devices"
 #define NULL_BOARD_PRODUCT      "Null DFU"
 #define NULL_BOARD_SERIAL       "000000000000"
+#define NULL_BOARD_MEMORY       "@Internal Flash   /0x08000000/03*016Ka,01*016Kg,01*064Kg,07*128Kg"
 
 /* A board without power; it attaches with power. NULL when memory is short. */
 struct board *null_board_new(void);

@@ -1,0 +1,144 @@
+/* The whole program and real tools, against the same tools with a device in their own process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/bench/measure.h"
+#include "tests/bench/null_tree.h"
+
+#define START_RUNS    51
+#define TRANSFER_RUNS 5
+#define DOWNLOAD_RUNS 15
+
+/* The environment that puts a null device into a program. */
+static const char *const null_device[] = {"env", "LD_PRELOAD=" BENCH_NULL_USBFS,
+                                          "NULL_USBFS_ROOT=" BENCH_NULL_TREE,
+                                          "SYSTEMD_DEVICE_VERIFY_SYSFS=0", NULL};
+static const char *const virtual_board[] = {BENCH_VPHOTON, "run", "--dfu", "--", NULL};
+static const char *const board[] = {BENCH_VPHOTON, "run", "--", NULL};
+static const char *const nothing[] = {NULL};
+
+static const char *const do_nothing[] = {"true", NULL};
+static const char *const round_trip[] = {BENCH_ROUND_TRIP, NULL};
+static const char *const download[] = {"dfu-util", "-d",         "2b04:d006", "-a",        "0",
+                                       "-s",       "0x08020000", "-D",        BENCH_PART1, NULL};
+
+struct command {
+    const char *const *under, *const *what;
+    char output[64]; /* the beginning of its standard output */
+};
+
+#define WORDS_MAX 32
+
+static void words(const struct command *command, const char *argv[WORDS_MAX])
+{
+    size_t count = 0;
+
+    for (const char *const *word = command->under; *word != NULL; word++) {
+        argv[count++] = *word;
+    }
+    for (const char *const *word = command->what; *word != NULL; word++) {
+        argv[count++] = *word;
+    }
+    argv[count] = NULL;
+}
+
+/* Reads to the end, so that the command never waits for us; keeps the beginning. */
+static void read_output(int fd, struct command *command)
+{
+    char chunk[4096];
+    size_t kept = 0;
+    ssize_t got;
+
+    while ((got = read(fd, chunk, sizeof chunk)) > 0 || (got < 0 && errno == EINTR)) {
+        size_t room = sizeof command->output - 1 - kept;
+        size_t take = got < 0 ? 0 : (size_t)got < room ? (size_t)got : room;
+        memcpy(command->output + kept, chunk, take);
+        kept += take;
+    }
+    command->output[kept] = '\0';
+}
+
+static bool run(void *context)
+{
+    extern char **environ;
+    struct command *command = context;
+    const char *argv[WORDS_MAX];
+    posix_spawn_file_actions_t actions;
+    int pipes[2], status = -1;
+    pid_t child;
+
+    words(command, argv);
+    if (pipe(pipes) != 0) {
+        return false;
+    }
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, pipes[0]);
+    posix_spawn_file_actions_addclose(&actions, pipes[1]);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    int error = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipes[1]);
+    if (error == 0) {
+        read_output(pipes[0], command);
+        waitpid(child, &status, 0);
+    }
+    close(pipes[0]);
+    return error == 0 && status == 0;
+}
+
+static double milliseconds(const char *work, unsigned runs, const char *const *under,
+                           const char *const *what)
+{
+    struct command command = {.under = under, .what = what};
+
+    return measure_seconds(work, runs, CLOCK_OF_WALL, run, &command) * 1e3;
+}
+
+/* The least that the client measured: its process may have been put aside now and then. */
+static double microseconds_of_a_transfer(const char *const *under)
+{
+    struct command command = {.under = under, .what = round_trip};
+    double least = 0;
+
+    for (unsigned i = 0; i < TRANSFER_RUNS; i++) {
+        if (!run(&command)) {
+            measure_fail("control transfer", "the client failed");
+        }
+        double found = strtod(command.output, NULL);
+        least = i == 0 || found < least ? found : least;
+    }
+    return least;
+}
+
+int main(void)
+{
+    if (access(BENCH_PART1, R_OK) != 0) {
+        measure_fail("bench_program", "no part1 at " BENCH_PART1);
+    }
+    if ((mkdir(BENCH_NULL_TREE, 0755) != 0 && errno != EEXIST) ||
+        !null_tree_make(BENCH_NULL_TREE)) {
+        measure_fail("bench_program", "cannot make " BENCH_NULL_TREE);
+    }
+    measure_heading();
+    measure_print(&(struct measure_row){"vphoton run -- true (null: true)", "ms",
+                                        milliseconds("vphoton run", START_RUNS, board, do_nothing),
+                                        milliseconds("true", START_RUNS, nothing, do_nothing),
+                                        GOAL_AT_MOST, 5});
+    measure_print(&(struct measure_row){"control transfer through preload", "us",
+                                        microseconds_of_a_transfer(virtual_board),
+                                        microseconds_of_a_transfer(null_device), GOAL_AT_MOST, 15});
+    measure_print(&(struct measure_row){
+        "dfu-util download of part1, whole process", "ms",
+        milliseconds("dfu-util", DOWNLOAD_RUNS, virtual_board, download),
+        milliseconds("dfu-util, null device", DOWNLOAD_RUNS, null_device, download),
+        GOAL_RATIO_AT_MOST, 3});
+    return 0;
+}
