@@ -2,9 +2,10 @@
  * The memory under the flash: 1 MiB of cells in 4 KiB pages, shared copy-on-write, absent where
  * blank.
  *
- * Private to flash.c, which gives the cells their rules and time; here are none, only ownership. A
- * page is modified only while it has a single owner. Counts are not atomic: cells that share pages
- * belong to one thread. Addresses are flash addresses, ranges must lie inside the flash.
+ * Not for users of the library: flash.c gives the cells their rules and time; here are none, only
+ * ownership. A page is modified only while it has a single owner. Counts are not atomic: cells that
+ * share pages belong to one thread. Addresses are flash addresses, ranges must lie inside the
+ * flash.
  */
 #ifndef PHOTON_CELLS_H
 #define PHOTON_CELLS_H

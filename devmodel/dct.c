@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "flash_map.h"
+#include "little_endian.h"
 
 /*
  * Layout of one copy (device-os v0.4.4 dct.h, the WICED library objects, images 3a-1006 executed).
@@ -233,16 +234,13 @@ static enum dct_status write_tail(struct flash *flash, const struct change *chan
     uint8_t tail[TAIL_SIZE] = {0};
     uint8_t old[TAIL_SIZE];
     uint8_t sequence = 0; /* a copy without tail, as from the factory, counts as 0 */
-    uint32_t crc = flash_crc32(flash, change->to->address, TAIL);
 
     flash_read(flash, change->from->address + TAIL, old, sizeof(old));
     if (memcmp(old, tail_start, sizeof(tail_start)) == 0) {
         sequence = old[TAIL_SEQUENCE];
     }
     memcpy(tail, tail_start, sizeof(tail_start));
-    for (unsigned i = 0; i < 4; i++) {
-        tail[TAIL_CRC + i] = (uint8_t)(crc >> (8 * i));
-    }
+    le32_put(tail + TAIL_CRC, flash_crc32(flash, change->to->address, TAIL));
     tail[TAIL_SEQUENCE] = (uint8_t)(sequence + 1);
     return write_chunk(flash, change->to->address + TAIL, tail, sizeof(tail));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cells.h"
+#include "little_endian.h"
 
 #define MS UINT64_C(1000000)
 
@@ -73,21 +74,37 @@ static uint64_t step_end(const struct step *step)
     return step->start + step->units * step->unit_ns;
 }
 
-/* Takes a step off either end of the list. Its pages are released or have been given back. */
-static void step_drop(struct flash *flash, struct step *step)
+static void step_free(struct step *step)
 {
     for (size_t i = 0; i < cells_pages_in(step->address, step->length); i++) {
         cells_page_release(step->before[i]);
     }
-    *(step->older != NULL ? &step->older->newer : &flash->oldest) = step->newer;
-    *(step->newer != NULL ? &step->newer->older : &flash->newest) = step->older;
     free(step);
+}
+
+static void forget_oldest(struct flash *flash)
+{
+    struct step *step = flash->oldest;
+
+    flash->oldest = step->newer;
+    *(step->newer != NULL ? &step->newer->older : &flash->newest) = NULL;
+    step_free(step);
+}
+
+/* For one that has been taken back: its pages are where they were. */
+static void forget_newest(struct flash *flash)
+{
+    struct step *step = flash->newest;
+
+    flash->newest = step->older;
+    *(step->older != NULL ? &step->older->newer : &flash->oldest) = NULL;
+    step_free(step);
 }
 
 static void forget_steps(struct flash *flash)
 {
     while (flash->oldest != NULL) {
-        step_drop(flash, flash->oldest);
+        forget_oldest(flash);
     }
 }
 
@@ -258,7 +275,7 @@ uint16_t flash_read16(const struct flash *flash, uint32_t address)
     uint8_t b[2];
 
     flash_read(flash, address, b, sizeof(b));
-    return (uint16_t)(b[0] | b[1] << 8);
+    return le16_get(b);
 }
 
 uint32_t flash_read32(const struct flash *flash, uint32_t address)
@@ -266,7 +283,7 @@ uint32_t flash_read32(const struct flash *flash, uint32_t address)
     uint8_t b[4];
 
     flash_read(flash, address, b, sizeof(b));
-    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    return le32_get(b);
 }
 
 bool flash_equals(const struct flash *flash, uint32_t address, const void *data, size_t length)
@@ -639,7 +656,7 @@ void flash_power_fail(struct flash *flash, uint64_t time)
                                     : step->nwrp;
         }
         flash->operations = step->operation + fate.done + fate.half;
-        step_drop(flash, step);
+        forget_newest(flash);
     }
     forget_steps(flash);
     flash->powered = false;
@@ -652,7 +669,7 @@ void flash_power_fail(struct flash *flash, uint64_t time)
 void flash_settle(struct flash *flash, uint64_t time)
 {
     while (flash->oldest != NULL && step_end(flash->oldest) <= time) {
-        step_drop(flash, flash->oldest);
+        forget_oldest(flash);
     }
 }
 

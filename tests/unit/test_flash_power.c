@@ -517,7 +517,9 @@ static void act(struct flash *f, struct model *model, uint32_t *random)
     uint32_t address = MODEL_BASE + pick(random, MODEL_SIZE - 1024) / width * width;
 
     for (uint32_t i = 0; i < length; i++) {
-        data[i] = (uint8_t)(pick(random, 256) | pick(random, 256));
+        uint32_t value = pick(random, 0x10000);
+
+        data[i] = (uint8_t)(value | value >> 8); /* more bits kept than cleared */
     }
     ck_assert_int_eq(flash_program(f, address, data, length, width), FLASH_COMPLETE);
     for (uint32_t at = 0; at < length; at += width) {
