@@ -106,7 +106,7 @@ static int show_main(int argc, char **argv)
     if (json) {
         code = show_json(&subject);
     } else {
-        module_list(path, &subject.module, subject.bytes, subject.length);
+        module_print(path, &subject.module, subject.bytes, subject.length);
     }
     free(subject.bytes);
     return code;

@@ -97,7 +97,8 @@ static void list_checks(const struct module *module, const uint8_t *bytes)
     }
 }
 
-void module_list(const char *path, const struct module *module, const uint8_t *bytes, size_t length)
+void module_print(const char *path, const struct module *module, const uint8_t *bytes,
+                  size_t length)
 {
     const struct module_info *info = &module->info;
     const struct module_suffix *suffix = &module->suffix;

@@ -22,8 +22,8 @@ void module_needs(const struct module_info *info, char needs[3 * MODULE_TITLE]);
 bool module_digest_ok(const struct module *module, const uint8_t *bytes);
 
 /* `length` is the file's, which may be longer than the module. */
-void module_list(const char *path, const struct module *module, const uint8_t *bytes,
-                 size_t length);
+void module_print(const char *path, const struct module *module, const uint8_t *bytes,
+                  size_t length);
 /* The field names and values of Particle's own parser (npm: binary-version-reader 1.3.0) for the
  * same file. NULL when memory is short. */
 json_t *module_json(const char *path, const struct module *module);

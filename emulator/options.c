@@ -59,21 +59,30 @@ static int row_of(const struct command_help *help, int found)
     return OPTION_WRONG;
 }
 
+/* getopt's constants are the number of colons too. */
+static int argument_of(const struct option_row *row)
+{
+    if (!row->argument) {
+        return no_argument;
+    }
+    return row->argument[0] == '[' ? optional_argument : required_argument;
+}
+
 int options_next(struct options *options)
 {
     const struct command_help *help = options->help;
     struct option longs[ROWS_MAX + 2] = {{"help", no_argument, NULL, VALUE_HELP}};
     /* '+': stop at the first word that is no option; ':': say which value is missing. */
-    char shorts[2 * ROWS_MAX + 4] = "+:h";
+    char shorts[3 * ROWS_MAX + 4] = "+:h";
     size_t used = strlen(shorts);
     const char *first = help->command ? shorts : shorts + 1;
     for (size_t i = 0; i < help->count && i < ROWS_MAX; i++) {
         const struct option_row *row = &help->rows[i];
-        longs[i + 1] = (struct option){row->name, row->argument ? required_argument : no_argument,
-                                       NULL, VALUE_ROW + (int)i};
+        int takes = argument_of(row);
+        longs[i + 1] = (struct option){row->name, takes, NULL, VALUE_ROW + (int)i};
         if (row->letter) {
             shorts[used++] = row->letter;
-            if (row->argument) {
+            for (int colon = 0; colon < takes; colon++) {
                 shorts[used++] = ':';
             }
         }
@@ -128,8 +137,12 @@ void options_print_help(const struct command_help *help)
         if (row->letter) {
             snprintf(letter, sizeof letter, "-%c, ", row->letter);
         }
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
-                 row->argument ? row->argument : "");
+        if (argument_of(row) == optional_argument) {
+            snprintf(left, sizeof left, "%s--%s[=%s", letter, row->name, row->argument + 1);
+        } else {
+            snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
+                     row->argument ? row->argument : "");
+        }
         print_row(left, row->help);
     }
     print_row("-h, --help", "Show this help.");

@@ -11,7 +11,7 @@
 struct option_row {
     char letter;          /* '\0': long form only */
     const char *name;     /* long form, without the dashes */
-    const char *argument; /* what the help calls it; NULL: takes none */
+    const char *argument; /* what the help calls it; "[X]": may be left out; NULL: takes none */
     const char *help;
 };
 

@@ -1,0 +1,30 @@
+/*
+ * The command that runs beside the boards: started, watched, and handed the signals that are meant
+ * for it, as if nothing stood between it and its caller.
+ */
+#ifndef VPHOTON_CHILD_H
+#define VPHOTON_CHILD_H
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+#include "emulator/complaint.h"
+
+struct child;
+
+enum { CHILD_NOT_EXECUTABLE = 126, CHILD_NOT_FOUND = 127, CHILD_BY_SIGNAL = 128 };
+
+/* Called once, with the exit code that stands for how the child ended. */
+typedef void child_ended(void *context, int code);
+
+/* Takes over the signals of this process. Before anything else that may get one. NULL when memory
+ * is short. */
+struct child *child_new(struct event_base *base, child_ended *ended, void *context);
+/* Starts `argv` with the caller's terminal, files, process group and signal settings, and
+ * `environment` ("NAME=value", NULL-terminated lists) on top of this process' own. 0, or the exit
+ * code for why not, with a complaint. */
+int child_start(struct child *child, char **argv, const char *const *const environments[],
+                struct complaint *complaint);
+void child_free(struct child *child);
+
+#endif
