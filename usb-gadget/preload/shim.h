@@ -122,6 +122,8 @@ void shim_slot_attach(struct shim_slot *slot, int fd);
 /* Moves a descriptor to a number that the program does not see. */
 int shim_hide(int fd);
 void shim_close_hidden(int fd);
+/* Whether the other end of a socket is closed; false for -1. */
+bool shim_hung_up(int fd);
 
 /* --- shim_usbfs.c --- */
 

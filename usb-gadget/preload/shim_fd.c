@@ -153,7 +153,7 @@ void shim_slot_attach(struct shim_slot *slot, int fd)
     }
 }
 
-static bool hung_up(int fd)
+bool shim_hung_up(int fd)
 {
     struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
     const struct timespec now = {0};
@@ -180,8 +180,8 @@ static void free_closed(void)
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct shim_slot *slot = &slots[i];
         bool connected = slot->urbs >= 0 || slot->calls[0] >= 0;
-        bool lost = slot->kind == SHIM_MONITOR || slot->gone || !connected || hung_up(slot->urbs) ||
-                    hung_up(slot->calls[0]);
+        bool lost = slot->kind == SHIM_MONITOR || slot->gone || !connected ||
+                    shim_hung_up(slot->urbs) || shim_hung_up(slot->calls[0]);
         /* One without an inode is just being made. */
         if (slot->kind != SHIM_FREE && slot->inode != 0 && lost && !is_reached(slot)) {
             shim_slot_free(slot);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/shim.h"
@@ -192,6 +193,40 @@ SHIM_EXPORT char *__realpath_chk(const char *path, char *out, size_t room)
 SHIM_EXPORT char *canonicalize_file_name(const char *path)
 {
     return realpath(path, NULL);
+}
+
+/* --- extended attributes, which `ls -l` asks for --- */
+
+SHIM_EXPORT ssize_t getxattr(const char *path, const char *name, void *out, size_t size)
+{
+    struct shim_path where;
+
+    shim_resolve(&where, AT_FDCWD, path);
+    return raw_errno(SYS_getxattr, where.path, name, out, size);
+}
+
+SHIM_EXPORT ssize_t lgetxattr(const char *path, const char *name, void *out, size_t size)
+{
+    struct shim_path where;
+
+    shim_resolve(&where, AT_FDCWD, path);
+    return raw_errno(SYS_lgetxattr, where.path, name, out, size);
+}
+
+SHIM_EXPORT ssize_t listxattr(const char *path, char *out, size_t size)
+{
+    struct shim_path where;
+
+    shim_resolve(&where, AT_FDCWD, path);
+    return raw_errno(SYS_listxattr, where.path, out, size);
+}
+
+SHIM_EXPORT ssize_t llistxattr(const char *path, char *out, size_t size)
+{
+    struct shim_path where;
+
+    shim_resolve(&where, AT_FDCWD, path);
+    return raw_errno(SYS_llistxattr, where.path, out, size);
 }
 
 /* --- the present folder --- */

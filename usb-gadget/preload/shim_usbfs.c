@@ -497,8 +497,13 @@ static void put_token(struct shim_slot *slot, int fd)
  * the program's poll sleeps. */
 static struct usbdevfs_urb *reap_now(struct shim_slot *slot, int fd)
 {
-    struct usbdevfs_urb *urb = slot->urbs >= 0 ? receive_urb(slot) : NULL;
+    struct usbdevfs_urb *urb = NULL;
 
+    if (slot->urbs >= 0) {
+        urb = receive_urb(slot);
+    } else if (shim_hung_up(slot->calls[0])) {
+        slot->gone = true;
+    }
     if (urb != NULL || slot->token) {
         return urb;
     }

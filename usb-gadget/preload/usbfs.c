@@ -655,7 +655,7 @@ void usbfs_open(struct connection *connection, const struct preload_request *req
     struct usb_device *device = server_device(server, request->number);
     struct usb_handle *handle = device != NULL ? calloc(1, sizeof *handle) : NULL;
     if (handle == NULL) {
-        connection_reply(connection, request->tag, device == NULL ? -ENODEV : -ENOMEM, NULL, 0);
+        connection_reply(connection, request->tag, device == NULL ? -ENOENT : -ENOMEM, NULL, 0);
         return;
     }
     handle->server = server;
