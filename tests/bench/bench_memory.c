@@ -1,5 +1,6 @@
 /* What one more idle board costs: a thousand of them in one process. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/bench/measure.h"
@@ -10,15 +11,22 @@
 #define BOARDS 1000
 #define KIB    1024.0
 
+/* The second number of /proc/self/statm, in pages. */
 static double resident_bytes(void)
 {
-    long pages = 0, resident = 0;
+    char line[128] = "", *second = line;
     FILE *file = fopen("/proc/self/statm", "r");
 
-    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2) {
+    if (file != NULL) {
+        if (fgets(line, sizeof line, file) != NULL) {
+            (void)strtol(line, &second, 10);
+        }
+        fclose(file);
+    }
+    long resident = strtol(second, NULL, 10);
+    if (resident <= 0) {
         measure_fail("memory", "/proc/self/statm does not say how much is used");
     }
-    fclose(file);
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
