@@ -178,7 +178,7 @@ static bool is_stale(const struct sockaddr_un *name, socklen_t length)
 
 static bool listen_at(struct control *control, const char *address, struct complaint *complaint)
 {
-    socklen_t length;
+    socklen_t length = 0;
     if (!make_name(address, &control->name, &length, complaint)) {
         return false;
     }
@@ -265,7 +265,7 @@ const char *control_address(const struct control *control)
 static int dial(const char *address, struct complaint *complaint)
 {
     struct sockaddr_un name;
-    socklen_t length;
+    socklen_t length = 0;
     /* A server that does not answer must not hold a script for ever. */
     const struct timeval patience = {.tv_sec = 30};
     if (!make_name(address, &name, &length, complaint)) {
