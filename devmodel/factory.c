@@ -89,14 +89,15 @@ uint32_t factory_build(const struct release *release, enum factory_module which,
     /* What the post-link step replaces by the CRC. */
     static const uint8_t no_crc[MODULE_CRC_SIZE] = {0x78, 0x56, 0x34, 0x12};
     bool unsealed = which == FACTORY_BOOTLOADER && release->bootloader->unsealed;
+    bool embeds = which == FACTORY_PART2 && release->embeds_bootloader; /* sealed after that */
     struct module_spec spec;
 
-    factory_spec(release, which, unsealed ? NULL : digest, &spec);
+    factory_spec(release, which, unsealed || embeds ? NULL : digest, &spec);
     module_build(&spec, image);
     if (unsealed) {
         memcpy(image + spec.size - sizeof(no_crc), no_crc, sizeof(no_crc));
     }
-    if (which == FACTORY_PART2 && release->embeds_bootloader) {
+    if (embeds) {
         factory_build(release, FACTORY_BOOTLOADER, digest,
                       image + factory_embedded_offset(release));
         module_seal(image, spec.size, digest);

@@ -149,11 +149,14 @@ static void fill(uint8_t *bytes, size_t length, uint32_t seed)
     if (state == 0) {
         state = 1;
     }
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i += sizeof(uint32_t)) {
+        uint8_t word[sizeof(uint32_t)];
+
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        bytes[i] = (uint8_t)(state >> 24);
+        le32_put(word, state);
+        memcpy(bytes + i, word, length - i < sizeof(word) ? length - i : sizeof(word));
     }
 }
 
