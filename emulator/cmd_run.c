@@ -338,8 +338,13 @@ static bool write_report(const struct run *run, const char *path)
 
 static void close_events(struct run *run)
 {
-    if (run->events && run->events != stderr && fclose(run->events) != 0) {
-        say_error("cannot write the events: %s", strerror(errno));
+    if (!run->events) {
+        return;
+    }
+    bool lost = fflush(run->events) != 0 || ferror(run->events);
+    lost = (run->events != stderr && fclose(run->events) != 0) || lost;
+    if (lost) {
+        say_error("cannot write all of the events");
         run->code = EXIT_ENVIRONMENT;
     }
 }
