@@ -80,15 +80,14 @@ static bool mostly_there(const struct flash *flash, uint32_t address, uint32_t l
 bool module_flash_executable(const struct flash *flash, uint32_t address,
                              const struct module_info *info)
 {
-    struct module_suffix suffix;
+    const uint32_t behind = MODULE_SUFFIX_MAX + WORD;
     uint32_t length;
 
     if (module_flash_crc_ok(flash, address, info)) {
         return true;
     }
-    return body_length(address, info, &length) &&
-           module_flash_suffix(flash, address, info, &suffix) &&
-           (suffix.size == MODULE_SUFFIX_MAX || suffix.size == MODULE_SUFFIX_MIN) &&
+    return body_length(address, info, &length) && length > behind &&
+           flash_read32(flash, address + length - behind) != UINT32_MAX &&
            mostly_there(flash, address, length);
 }
 

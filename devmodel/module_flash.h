@@ -29,8 +29,8 @@ bool module_flash_in_place(const struct module_info *info, uint32_t start, uint3
                            uint16_t platform);
 
 /* The image at `address` is there to be run: whole, or damaged only here and there (a wrong CRC
- * alone stops nothing). Where the line lies is a choice of the model: the suffix is in its place,
- * and no more than one word in 16 is erased. */
+ * alone stops nothing). Where the line lies is a choice of the model: the last word before the
+ * suffix is there, and no more than one word in 16 is erased. */
 bool module_flash_executable(const struct flash *flash, uint32_t address,
                              const struct module_info *info);
 
