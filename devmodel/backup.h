@@ -23,6 +23,7 @@ enum backup_register {
 #define BACKUP_FLAGS_VALID      UINT32_C(0x1ADEACC0)
 #define BACKUP_OTA_DONE         UINT32_C(0x5000)
 #define BACKUP_OTA_LISTEN       UINT32_C(0x5A1B)
+#define BACKUP_OTA_NONE         UINT32_C(0xFFFF)
 
 struct backup {
     uint32_t dr[BACKUP_REGISTERS];

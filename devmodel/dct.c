@@ -301,8 +301,8 @@ enum dct_status dct_open(struct flash *flash, const struct dct_rules *rules)
     return status;
 }
 
-enum dct_status dct_write(struct flash *flash, const struct dct_rules *rules, uint32_t offset,
-                          const void *data, size_t length)
+enum dct_status dct_write_section(struct flash *flash, const struct dct_rules *rules,
+                                  uint32_t start, const void *data, size_t length)
 {
     enum dct_status status = dct_open(flash, rules);
     const struct copy *copy = used_copy(flash, rules);
@@ -310,14 +310,15 @@ enum dct_status dct_write(struct flash *flash, const struct dct_rules *rules, ui
     if (status != DCT_OK) {
         return status;
     }
-    if (offset > FLASH_SIZE || !flash_contains(copy->address + DCT_APPLICATION + offset, length)) {
+    if (start < HEADER_SIZE || start > FLASH_SIZE ||
+        !flash_contains(copy->address + start, length)) {
         return DCT_ERROR;
     }
 
     struct change change = {.from = copy,
                             .to = other_copy(copy),
-                            .start = DCT_APPLICATION + offset,
-                            .end = DCT_APPLICATION + offset + (uint32_t)length,
+                            .start = start,
+                            .end = start + (uint32_t)length,
                             .data = data};
 
     if (rules->format == DCT_FORMAT_SEQUENCE) {
@@ -327,4 +328,12 @@ enum dct_status dct_write(struct flash *flash, const struct dct_rules *rules, ui
         return DCT_OK;
     }
     return swap_write(flash, rules, &change);
+}
+
+enum dct_status dct_write(struct flash *flash, const struct dct_rules *rules, uint32_t offset,
+                          const void *data, size_t length)
+{
+    uint32_t start = offset > FLASH_SIZE ? FLASH_SIZE : DCT_APPLICATION + offset;
+
+    return dct_write_section(flash, rules, start, data, length);
 }

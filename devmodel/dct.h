@@ -21,6 +21,9 @@
 #define DCT_APPLICATION      UINT32_C(7548)
 #define DCT_APPLICATION_SIZE (UINT32_C(0x4000) - DCT_APPLICATION)
 
+/* The Wi-Fi section before it, as an offset in the sector. */
+#define DCT_WIFI UINT32_C(0x1A30)
+
 /* Offsets of fields in the application section (application_dct_t). */
 #define DCT_SYSTEM_FLAGS   0
 #define DCT_PRIVATE_KEY    34
@@ -59,5 +62,9 @@ __attribute__((warn_unused_result)) enum dct_status dct_write(struct flash *flas
                                                               const struct dct_rules *rules,
                                                               uint32_t offset, const void *data,
                                                               size_t length);
+/* The same anywhere in a copy behind its header: `start` counts from the start of the sector. */
+__attribute__((warn_unused_result)) enum dct_status
+dct_write_section(struct flash *flash, const struct dct_rules *rules, uint32_t start,
+                  const void *data, size_t length);
 
 #endif

@@ -39,8 +39,12 @@ enum photon_life {
 /* Things that the board does later by itself; one moment each. */
 enum timer {
     TIMER_WATCHDOG,
-    TIMER_BUTTON, /* the next stage of a held button */
-    TIMER_LEAVE,  /* the reset after a DFU leave */
+    TIMER_BUTTON,   /* the next stage of a held button */
+    TIMER_LEAVE,    /* the reset after a DFU leave */
+    TIMER_TERMINAL, /* the pause after a character is over */
+    TIMER_NETWORK,  /* the next step into or out of listening mode */
+    TIMER_SETUP,    /* the next stage of the button in the running system */
+    TIMER_YMODEM,   /* a byte is late, or a pause is over */
     TIMERS
 };
 

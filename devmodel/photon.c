@@ -265,8 +265,12 @@ static uint64_t stretch_begin(struct photon *photon)
 
 static void stretch_end(struct photon *photon, uint64_t start)
 {
-    uint64_t busy = cpu_now(photon) - start;
+    uint64_t busy;
 
+    if (photon->life == LIFE_SYSTEM) {
+        system_loop(photon);
+    }
+    busy = cpu_now(photon) - start;
     /* The flash stalls the CPU and with it the tick that counts down to the reset after a leave. */
     if (photon->timer[TIMER_LEAVE] != BOARD_NEVER && photon->timer[TIMER_LEAVE] > start) {
         photon->timer[TIMER_LEAVE] += busy;
@@ -365,8 +369,9 @@ static void watchdog_bites(struct photon *photon)
 static void fire(struct photon *photon, enum timer timer)
 {
     static void (*const handlers[TIMERS])(struct photon * photon) = {
-        [TIMER_BUTTON] = bootloader_button_stage,
-        [TIMER_LEAVE] = dfu_leave,
+        [TIMER_BUTTON] = bootloader_button_stage, [TIMER_LEAVE] = dfu_leave,
+        [TIMER_TERMINAL] = system_loop,           [TIMER_NETWORK] = listening_network_step,
+        [TIMER_SETUP] = listening_button_stage,   [TIMER_YMODEM] = ymodem_timer,
     };
     uint64_t start;
 
@@ -476,6 +481,10 @@ static void photon_button(struct board *board, bool pressed)
     if (photon->life == LIFE_BUTTON && !pressed) {
         start = stretch_begin(photon);
         bootloader_button_released(photon);
+        stretch_end(photon, start);
+    } else if (photon->life == LIFE_SYSTEM) {
+        start = stretch_begin(photon);
+        listening_button(photon, pressed);
         stretch_end(photon, start);
     }
 }

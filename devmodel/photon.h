@@ -10,6 +10,7 @@
 #include "backup.h"
 #include "board.h"
 #include "flash.h"
+#include "wifi.h"
 
 #define PHOTON_ID_SIZE  12
 #define PHOTON_MAC_SIZE 6
@@ -17,7 +18,8 @@
 struct photon_config {
     uint8_t device_id[PHOTON_ID_SIZE];
     uint8_t mac[PHOTON_MAC_SIZE];
-    bool vbat; /* backup registers survive power-off */
+    bool vbat;           /* backup registers survive power-off */
+    struct wifi_air air; /* what a Wi-Fi scan finds */
 };
 
 /* A board without power. Takes ownership of `flash` (freed with the board). NULL when memory is

@@ -35,9 +35,9 @@ static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
 #define OTA_FLAG_APPLY 0xA5
 
 /* Line rates that are requests. */
-#define RATE_DFU            14400
+#define RATE_DFU    14400
+#define RATE_LISTEN 28800 /* before 0.5.0: YMODEM */
 
-#define LISTENING_TOGGLE_MS 250
 /* Backup register 1 while the system starts: "main". */
 #define HEALTH_MAIN 5
 
@@ -75,6 +75,22 @@ bool system_save_flags(struct photon *photon)
         engine_backup(photon, i, backup.dr[i]);
     }
     return true;
+}
+
+bool system_write_dct_section(struct photon *photon, uint32_t start, const void *data,
+                              size_t length)
+{
+    enum dct_status status =
+        dct_write_section(photon->flash, &photon->system.quirks->dct, start, data, length);
+
+    return settled(photon, status) && status == DCT_OK;
+}
+
+void system_read_dct_section(const struct photon *photon, uint32_t start, void *data, size_t length)
+{
+    uint32_t application = dct_application(photon->flash, &photon->system.quirks->dct);
+
+    flash_read(photon->flash, application - DCT_APPLICATION + start, data, length);
 }
 
 bool system_write_dct(struct photon *photon, uint32_t offset, const void *data, size_t length)
@@ -271,6 +287,17 @@ static bool ota_flag_clear(struct photon *photon)
     return photon->life != LIFE_DEAD;
 }
 
+/* The bootloader's longest button stage asked for it. */
+static bool erase_profiles(struct photon *photon)
+{
+    if (photon->system.flags.nvmem_reset == FLAGS_NVMEM_RESET) {
+        (void)wifi_erase(photon);
+        photon->system.flags.nvmem_reset = 0;
+        return photon->life != LIFE_DEAD && system_save_flags(photon);
+    }
+    return true;
+}
+
 void system_crash(struct photon *photon, const char *text)
 {
     engine_boot_event(photon, text);
@@ -278,6 +305,18 @@ void system_crash(struct photon *photon, const char *text)
     cpu_spend(photon, SOS_NS);
     engine_stop_timer(photon, TIMER_WATCHDOG);
     engine_reset(photon, CAUSE_SOFTWARE, "SOS 1");
+}
+
+/* The register counts only in safe mode; otherwise nobody looks at it. */
+static bool listening_asked(struct photon *photon)
+{
+    bool asked = photon->system.quirks->has_listen_reset && photon->system.safe_mode &&
+                 photon->backup.dr[BACKUP_OTA] == BACKUP_OTA_LISTEN;
+
+    if (asked) {
+        engine_backup(photon, BACKUP_OTA, BACKUP_OTA_NONE);
+    }
+    return asked;
 }
 
 static void run(struct photon *photon)
@@ -289,9 +328,7 @@ static void run(struct photon *photon)
     photon->usb.function = &system_function;
     engine_attach(photon, true);
     cpu_spend(photon, LISTEN_NS);
-    photon->system.listening = true;
-    engine_boot_event(photon, "system runs: listening");
-    engine_led(photon, LED_TOGGLE, LED_BLUE, LISTENING_TOGGLE_MS);
+    listening_begin(photon, listening_asked(photon));
 }
 
 /* From the white LED to the loop. */
@@ -316,6 +353,9 @@ static void start(struct photon *photon, const struct pace *pace)
         return;
     }
     update_bootloader(photon);
+    if (!erase_profiles(photon)) {
+        return;
+    }
     cpu_spend(photon, pace->attach_ns);
     run(photon);
 }
@@ -333,7 +373,7 @@ void system_start(struct photon *photon)
     struct system *system = &photon->system;
     const struct pace *pace;
 
-    *system = (struct system){0};
+    *system = (struct system){.started = cpu_now(photon)};
     if (!part_at(photon, MAP_SYSTEM_PART1, 1, &system->part1)) {
         engine_hang(photon, "system-part1 is not whole: ran into garbage");
         return;
@@ -365,12 +405,22 @@ void system_enter_dfu(struct photon *photon)
 
 void system_line_rate(struct photon *photon, uint32_t rate)
 {
+    const struct system *system = &photon->system;
+
     if (rate == RATE_DFU) {
         system_enter_dfu(photon);
+    } else if (rate == RATE_LISTEN && system->quirks->rate_28800_listens) {
+        listening_enter(photon);
+    } else if (rate == RATE_LISTEN && !system->listening.on && !system->ymodem.active) {
+        ymodem_begin(photon, false);
     }
 }
 
 void system_loop(struct photon *photon)
 {
-    (void)photon;
+    bool moved = true;
+
+    while (moved && photon->life == LIFE_SYSTEM && terminal_idle(photon)) {
+        moved = photon->system.ymodem.active ? ymodem_step(photon) : console_step(photon);
+    }
 }

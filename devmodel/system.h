@@ -5,9 +5,13 @@
 #define PHOTON_SYSTEM_H
 
 #include "cdc.h"
+#include "console.h"
+#include "listening.h"
 #include "module.h"
 #include "system_flags.h"
 #include "system_quirks.h"
+#include "terminal.h"
+#include "ymodem.h"
 
 struct photon;
 struct usb_function;
@@ -17,8 +21,12 @@ struct system {
     struct module_info part1, part2;
     struct system_flags flags;
     bool safe_mode;
-    bool listening;
+    uint64_t started; /* board time of the jump to system-part1 */
     struct cdc cdc;
+    struct terminal terminal;
+    struct listening listening;
+    struct console console;
+    struct ymodem ymodem;
 };
 
 /* Serial port and control interface on the device stack (system_function.c). */
@@ -40,5 +48,10 @@ bool system_save_flags(struct photon *photon);
 /* A DCT write by the system's own driver. False when the CPU was lost or the write failed. */
 bool system_write_dct(struct photon *photon, uint32_t offset, const void *data, size_t length);
 void system_read_dct(const struct photon *photon, uint32_t offset, void *data, size_t length);
+/* The same in other sections than the application's: `start` counts from the sector's start. */
+bool system_write_dct_section(struct photon *photon, uint32_t start, const void *data,
+                              size_t length);
+void system_read_dct_section(const struct photon *photon, uint32_t start, void *data,
+                             size_t length);
 
 #endif

@@ -14,6 +14,7 @@
 #include "dct.h"
 #include "flash.h"
 
+#define FLAGS_NVMEM_RESET        UINT16_C(0x0001)
 #define FLAGS_OTA_AVAILABLE      UINT16_C(0x0005)
 #define FLAGS_OTA_REFLASH        UINT16_C(0x5555)
 #define FLAGS_OTA_FINISHED       UINT16_C(0x5000)

@@ -70,7 +70,9 @@ struct system_quirks {
     bool json_empty_pair;  /* dependencies end with "_":"" */
     bool json_lists_empty; /* modules without a valid prefix are listed */
     enum wifi_dialogue wifi;
-    bool rate_28800_listens; /* else that rate starts YMODEM */
+    bool wifi_freezes_led;    /* while `w` waits for an answer */
+    bool leaves_through_blue; /* LED between listening and connecting; else green */
+    bool rate_28800_listens;  /* else that rate starts YMODEM */
 
     /* YMODEM */
     uint32_t ymodem_timeout_ms;

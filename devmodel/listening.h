@@ -1,0 +1,41 @@
+/*
+ * Listening mode: how the running system gets into it, what it does when it leaves, and the SETUP
+ * button in the running system.
+ *
+ * A board never joins a network, so that a system that does not listen is "connecting" for ever.
+ * Source: device-os v0.4.4 system/src/system_task.cpp, system_network_internal.h; v0.5.2, v2.2.0
+ * same; both executed.
+ */
+#ifndef PHOTON_LISTENING_H
+#define PHOTON_LISTENING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct photon;
+
+struct listening {
+    bool on;          /* the console is served, the LED toggles blue */
+    bool clearing;    /* the held button erases the profiles: nothing else is done meanwhile */
+    uint8_t leaving;  /* next step of the way out */
+    uint64_t left;    /* board time from which the way out counts */
+    uint64_t pressed; /* board time at which SETUP was pressed */
+};
+
+/* The start is over: listens, or connects when there are credentials and nobody asked. */
+void listening_begin(struct photon *photon, bool asked);
+/* Enters listening mode at the next opportunity; nothing when it is on. */
+void listening_enter(struct photon *photon);
+/* Leaves it; without credentials it comes back by itself. The LED shows it `delay_ns` later.
+ * Nothing when it is off. */
+void listening_leave(struct photon *photon, uint64_t delay_ns);
+/* The LED as the present mode has it. */
+void listening_led(struct photon *photon);
+/* SETUP was pressed or released in the running system. */
+void listening_button(struct photon *photon, bool pressed);
+
+/* Timers */
+void listening_network_step(struct photon *photon);
+void listening_button_stage(struct photon *photon);
+
+#endif
