@@ -3,13 +3,15 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/shim.h"
 
 #define SLOTS_MAX 128
+/* Where numbers start that most programs do not reach, yet below 64: more makes the kernel enlarge
+ * the descriptor table, and that takes 10 ms in a program with threads. */
+#define HIDDEN_START 40
 
 static struct shim_slot slots[SLOTS_MAX];
 static _Atomic uint8_t slot_of[SHIM_FDS]; /* index of the slot plus one, as far as we know */
@@ -20,21 +22,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* --- hidden descriptors --- */
 
-/* The first number that programs hardly reach. */
-static int hidden_start(void)
-{
-    struct rlimit limit;
-    rlim_t files = 1024;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-        files = limit.rlim_cur;
-    }
-    return (int)((files < SHIM_FDS ? files : SHIM_FDS) / 4 * 3);
-}
-
 int shim_hide(int fd)
 {
-    int to = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, hidden_start());
+    int to = (int)raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIDDEN_START);
 
     if (to >= SHIM_FDS) {
         (void)raw(SYS_close, to);
@@ -174,17 +164,22 @@ static bool is_reached(const struct shim_slot *slot)
     return false;
 }
 
-/* The server hangs up when the last descriptor of a handle was closed, or the device is gone. */
+/* Whether it may be that nothing leads to the slot any more: the server hangs up when the last
+ * descriptor of a handle was closed, or the device is gone. */
+static bool may_be_closed(const struct shim_slot *slot)
+{
+    if (slot->kind == SHIM_FREE || slot->inode == 0) {
+        return false; /* without an inode it is just being made */
+    }
+    return slot->kind == SHIM_MONITOR || slot->gone || (slot->urbs < 0 && slot->calls[0] < 0) ||
+           shim_hung_up(slot->urbs) || shim_hung_up(slot->calls[0]);
+}
+
 static void free_closed(void)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++) {
-        struct shim_slot *slot = &slots[i];
-        bool connected = slot->urbs >= 0 || slot->calls[0] >= 0;
-        bool lost = slot->kind == SHIM_MONITOR || slot->gone || !connected ||
-                    shim_hung_up(slot->urbs) || shim_hung_up(slot->calls[0]);
-        /* One without an inode is just being made. */
-        if (slot->kind != SHIM_FREE && slot->inode != 0 && lost && !is_reached(slot)) {
-            shim_slot_free(slot);
+        if (may_be_closed(&slots[i]) && !is_reached(&slots[i])) {
+            shim_slot_free(&slots[i]);
         }
     }
 }
