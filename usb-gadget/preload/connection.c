@@ -167,6 +167,7 @@ static bool begin(struct connection *connection, const struct preload_request *r
         return true;
     case PRELOAD_CLOCK:
         connection->role = ROLE_CLOCK;
+        connection_reply(connection, request->tag, 0, NULL, 0);
         return true;
     default:
         return false;
@@ -186,7 +187,9 @@ static bool handle(struct connection *connection, const struct preload_request *
         connection->groups = request->number;
         return request->operation == PRELOAD_MONITOR && length == 0;
     case ROLE_CLOCK:
-        clock_request(connection, request);
+        if (length == 0) {
+            warp_request(connection, request);
+        }
         return length == 0;
     }
     return false;
@@ -223,6 +226,20 @@ static void catch_up(struct connection *connection)
         while (other != connection && receipt == RECEIPT_HANDLED && other->submits) {
             receipt = receive(other);
         }
+    }
+}
+
+void connection_catch_up(struct preload_server *server)
+{
+    struct connection *connection, *next;
+
+    for (connection = TAILQ_FIRST(&server->connections); connection != NULL; connection = next) {
+        enum receipt receipt = RECEIPT_HANDLED;
+        while (receipt == RECEIPT_HANDLED && connection->submits) {
+            next = TAILQ_NEXT(connection, entry);
+            receipt = receive(connection);
+        }
+        next = receipt == RECEIPT_CLOSED ? next : TAILQ_NEXT(connection, entry);
     }
 }
 

@@ -4,6 +4,7 @@
 #ifndef GADGET_PRELOAD_LINK_H
 #define GADGET_PRELOAD_LINK_H
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "usb-gadget/preload/device.h"
@@ -103,7 +104,7 @@ struct preload_server {
     unsigned last_number;                         /* the last device number given */
 
     unsigned early_polls;
-    uint64_t clock_offset; /* ns, warp */
+    _Atomic uint64_t *clock_offset; /* ns, shared with the clients; NULL without warp */
     char *environment[4];
     /* The message being handled: head and data. */
     struct {
@@ -123,6 +124,8 @@ void connection_reply(struct connection *connection, uint64_t tag, int result, c
 /* Sends an ended transfer's reply, now or when there is room, and frees it. */
 void connection_send_urb(struct connection *connection, struct urb *urb);
 
+/* Handles all transfers that clients have submitted so far. */
+void connection_catch_up(struct preload_server *server);
 /* Lets the program's poll wake up for the reply that was just sent. */
 void connection_take_token(const struct usb_handle *handle);
 
@@ -163,7 +166,14 @@ bool server_connected(const void *server, unsigned position);
 /* Soon shows the device as a new one: it changed while it was reset. */
 void server_replug(struct preload_server *server, struct usb_device *device);
 
-/* clock.c: warp */
-void clock_request(struct connection *connection, const struct preload_request *request);
+/* Brings what the clients see up to what is attached. */
+void server_refresh(struct preload_server *server);
+
+/* warp.c */
+bool warp_open(struct preload_server *server);
+void warp_close(struct preload_server *server);
+/* Moves board time and the clients' clocks; the time moved. */
+uint64_t warp_advance(struct preload_server *server, uint64_t ns, bool until_event);
+void warp_request(struct connection *connection, const struct preload_request *request);
 
 #endif

@@ -24,6 +24,9 @@
 /* In that folder: the socket, and the root of the files that stand for /sys, /dev and /run. */
 #define PRELOAD_SOCKET_NAME "socket"
 #define PRELOAD_ROOT_NAME   "root"
+/* There too, in warp: 64 bits that say how far this run's clock is ahead of the machine's, in ns.
+ */
+#define PRELOAD_CLOCK_NAME "clock"
 
 /* The virtual bus. */
 #define PRELOAD_BUS       1
@@ -57,7 +60,7 @@ enum preload_operation {
     PRELOAD_GET_DRIVER, /* number: interface; the data is the name */
     PRELOAD_DETACH,     /* number: interface; takes it away from its driver */
 
-    PRELOAD_ADVANCE,     /* tag: nanoseconds to sleep. The reply's data is struct preload_time */
+    PRELOAD_ADVANCE, /* tag: nanoseconds to sleep. The reply's data is what has passed, 64 bits */
     PRELOAD_ADVANCE_POLL /* the same, ending early when something happened */
 };
 
@@ -98,11 +101,6 @@ struct preload_handle_info {
     uint32_t flags; /* PRELOAD_WRITABLE */
     uint32_t descriptors_length;
     uint8_t descriptors[PRELOAD_DESCRIPTORS_MAX];
-};
-
-struct preload_time {
-    uint64_t offset; /* how far this run's clock is ahead of the machine's, ns */
-    uint64_t moved;  /* by this request */
 };
 
 /*

@@ -140,15 +140,18 @@ static void refresh(struct preload_server *server, unsigned position)
     }
 }
 
-static void on_hub_event(evutil_socket_t fd, short what, void *context)
+void server_refresh(struct preload_server *server)
 {
-    struct preload_server *server = context;
-
-    (void)fd;
-    (void)what;
     for (unsigned i = 1; i <= PRELOAD_PORTS_MAX; i++) {
         refresh(server, i);
     }
+}
+
+static void on_hub_event(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    server_refresh(context);
 }
 
 /* Called from deep inside a transfer, so the work waits for the event loop. */
@@ -310,7 +313,8 @@ static bool start(struct preload_server *server)
     }
     server->root_hub = device_root_hub();
     return server->root_hub != NULL && tree_add(&server->tree, server->root_hub) &&
-           listen_in(server) && make_environment(server);
+           listen_in(server) && make_environment(server) &&
+           (!server->options.warp || warp_open(server));
 }
 
 struct preload_server *preload_server_new(struct event_base *base,
@@ -368,6 +372,7 @@ void preload_server_free(struct preload_server *server)
     if (server->listener >= 0) {
         close(server->listener);
     }
+    warp_close(server);
     if (server->tree.root >= 0) {
         tree_destroy(&server->tree);
     }

@@ -46,7 +46,8 @@
 extern char shim_folder[PATH_MAX];
 extern char shim_root[PATH_MAX];
 extern size_t shim_root_length;
-extern bool shim_warps;
+/* In warp: how far this run's clock is ahead, ns; or NULL. */
+extern const _Atomic uint64_t *shim_clock;
 
 /* Whether this program runs under a server. */
 bool shim_active(void);
@@ -119,6 +120,10 @@ struct shim_slot *shim_slot_by_inode(uint64_t inode);
 struct shim_slot *shim_slot_new(enum shim_kind kind);
 void shim_slot_free(struct shim_slot *slot);
 void shim_slot_attach(struct shim_slot *slot, int fd);
+/* Before the first connection of a process is made. */
+void shim_watch_forks(void);
+/* The process's connection for moving time, or -1. */
+extern int shim_clock_connection;
 /* Moves a descriptor to a number that the program does not see. */
 int shim_hide(int fd);
 void shim_close_hidden(int fd);

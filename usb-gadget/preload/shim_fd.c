@@ -13,6 +13,8 @@
  * the descriptor table, and that takes 10 ms in a program with threads. */
 #define HIDDEN_START 40
 
+int shim_clock_connection = -1;
+
 static struct shim_slot slots[SLOTS_MAX];
 static _Atomic uint8_t slot_of[SHIM_FDS]; /* index of the slot plus one, as far as we know */
 static _Atomic uint8_t hidden[SHIM_FDS];
@@ -75,6 +77,8 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     pthread_mutex_init(&lock, NULL);
+    shim_close_hidden(shim_clock_connection);
+    shim_clock_connection = -1;
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         struct shim_slot *slot = &slots[i];
         if (slot->kind != SHIM_USB) {
@@ -91,9 +95,14 @@ static void after_fork_in_child(void)
     }
 }
 
-static void watch_forks(void)
+static void register_fork(void)
 {
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void shim_watch_forks(void)
+{
+    (void)pthread_once(&once, register_fork);
 }
 
 /* --- slots --- */
@@ -188,7 +197,7 @@ struct shim_slot *shim_slot_new(enum shim_kind kind)
 {
     struct shim_slot *slot = NULL;
 
-    (void)pthread_once(&once, watch_forks);
+    shim_watch_forks();
     pthread_mutex_lock(&lock);
     free_closed();
     for (size_t i = 0; i < SLOTS_MAX && slot == NULL; i++) {
@@ -242,6 +251,10 @@ static void make_way(int fd)
         return;
     }
     pthread_mutex_lock(&lock);
+    if (shim_clock_connection == fd) {
+        shim_clock_connection = shim_hide(fd);
+        atomic_store(&hidden[fd], 0);
+    }
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         int *numbers[SHIM_CALLS + 1] = {&slots[i].urbs};
         for (size_t j = 0; j < SHIM_CALLS; j++) {

@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -9,12 +11,27 @@
 char shim_folder[PATH_MAX];
 char shim_root[PATH_MAX];
 size_t shim_root_length;
-bool shim_warps;
+const _Atomic uint64_t *shim_clock;
 
 enum state { STATE_UNKNOWN, STATE_INACTIVE, STATE_ACTIVE };
 
 static _Atomic int state = STATE_UNKNOWN;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Leaves the clock as it is when the server has none. */
+static void map_clock(void)
+{
+    char path[PATH_MAX + sizeof PRELOAD_CLOCK_NAME + 1];
+
+    strcpy(path, shim_folder);
+    strcat(path, "/" PRELOAD_CLOCK_NAME);
+    int fd = (int)raw(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        void *page = mmap(NULL, sizeof *shim_clock, PROT_READ, MAP_SHARED, fd, 0);
+        shim_clock = page != MAP_FAILED ? page : NULL;
+        (void)raw(SYS_close, fd);
+    }
+}
 
 static void start(void)
 {
@@ -30,7 +47,9 @@ static void start(void)
     memcpy(shim_root, folder, length);
     memcpy(shim_root + length, "/" PRELOAD_ROOT_NAME, sizeof PRELOAD_ROOT_NAME + 1);
     shim_root_length = strlen(shim_root);
-    shim_warps = getenv(PRELOAD_WARP_ENVIRONMENT) != NULL;
+    if (getenv(PRELOAD_WARP_ENVIRONMENT) != NULL) {
+        map_clock();
+    }
     atomic_store(&state, STATE_ACTIVE);
 }
 
