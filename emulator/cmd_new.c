@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,6 +119,8 @@ int cmd_new(int argc, char **argv)
     struct complaint complaint;
     struct options options;
     int option, code = EXIT_DONE;
+    /* A file beyond the limit shall fail like one on a full disk. */
+    signal(SIGXFSZ, SIG_IGN);
     options_begin(&options, &help, argc, argv);
     while (code == EXIT_DONE && (option = options_next(&options)) != OPTION_END) {
         if (option < 0) {

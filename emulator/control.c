@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -107,7 +108,9 @@ static void on_read(struct bufferevent *stream, void *context)
         send_line(peer, answer_line(peer->control, line, length));
         free(line);
     }
-    if (evbuffer_get_length(in) > CONTROL_LINE_MAX) {
+    /* A line without end, or one who asks and never listens. */
+    if (evbuffer_get_length(in) > CONTROL_LINE_MAX ||
+        evbuffer_get_length(bufferevent_get_output(stream)) > CONTROL_REPLY_MAX) {
         drop(peer);
     }
 }
@@ -164,9 +167,14 @@ static void on_incoming(evutil_socket_t listener, short what, void *context)
 
 /* --- the server --- */
 
-/* A socket file whose owner is gone may be replaced. */
+/* A socket file whose owner is gone may be replaced; any other file may not. */
 static bool is_stale(const struct sockaddr_un *name, socklen_t length)
 {
+    struct stat status;
+    if (lstat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        errno = EADDRINUSE;
+        return false;
+    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool stale =
         fd >= 0 && connect(fd, (const struct sockaddr *)name, length) != 0 && errno == ECONNREFUSED;
