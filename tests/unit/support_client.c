@@ -123,17 +123,11 @@ enum transfer_status client_set_rate(struct client *client, uint32_t rate)
 static bool pass(struct client *client, uint64_t end)
 {
     struct board *board = client->board;
-    uint64_t next;
+    uint64_t next = board->ops->next_deadline(board);
 
+    board_advance_to(board, next < end ? next : end);
     (void)root_port_run(&client->port);
-    next = board->ops->next_deadline(board);
-    if (next > end) {
-        board_advance_to(board, end);
-        (void)root_port_run(&client->port);
-        return false;
-    }
-    board_advance_to(board, next);
-    return true;
+    return next <= end;
 }
 
 void client_wait(struct client *client, uint64_t ms)
@@ -163,12 +157,37 @@ size_t client_send(struct client *client, const void *data, size_t length)
     uint64_t end = client->board->now + 10 * BOARD_NS_PER_S;
 
     root_port_submit(&client->port, &out);
-    while (!done && pass(client, end)) {
+    while (!done && !client->gone && pass(client, end)) {
     }
     if (!done) {
         (void)root_port_cancel(&client->port, &out);
     }
     return out.actual;
+}
+
+bool client_hears(struct client *client, const void *expected, size_t length, uint64_t ms)
+{
+    uint64_t end = client->board->now + ms * MS;
+    bool same;
+
+    while (client->length < length && !client->gone && pass(client, end)) {
+    }
+    if (client->length < length) {
+        return false;
+    }
+    same = memcmp(client->text, expected, length) == 0;
+    client->length -= length;
+    memmove(client->text, client->text + length, client->length + 1);
+    return same;
+}
+
+bool client_leaves(struct client *client, uint64_t ms)
+{
+    uint64_t end = client->board->now + ms * MS;
+
+    while (!client->gone && pass(client, end)) {
+    }
+    return client->gone;
 }
 
 void client_forget(struct client *client)

@@ -39,6 +39,11 @@ enum transfer_status client_set_rate(struct client *client, uint32_t rate);
 size_t client_send(struct client *client, const void *data, size_t length);
 /* Lets board time pass. */
 void client_wait(struct client *client, uint64_t ms);
+/* Waits until `length` bytes have come, and takes them. False when they are others, when the board
+ * leaves the bus, or after `ms`. */
+bool client_hears(struct client *client, const void *expected, size_t length, uint64_t ms);
+/* Waits until the board leaves the bus; false when it is still there after `ms`. */
+bool client_leaves(struct client *client, uint64_t ms);
 /* Forgets what has come. */
 void client_forget(struct client *client);
 
