@@ -45,6 +45,8 @@ enum timer {
     TIMER_NETWORK,  /* the next step into or out of listening mode */
     TIMER_SETUP,    /* the next stage of the button in the running system */
     TIMER_YMODEM,   /* a byte is late, or a pause is over */
+    TIMER_CONTROL,  /* the system's thread turns to control requests */
+    TIMER_RESTART,  /* a restart that a control request asked for */
     TIMERS
 };
 

@@ -372,6 +372,7 @@ static void fire(struct photon *photon, enum timer timer)
         [TIMER_BUTTON] = bootloader_button_stage, [TIMER_LEAVE] = dfu_leave,
         [TIMER_TERMINAL] = system_loop,           [TIMER_NETWORK] = listening_network_step,
         [TIMER_SETUP] = listening_button_stage,   [TIMER_YMODEM] = ymodem_timer,
+        [TIMER_CONTROL] = system_control_work,    [TIMER_RESTART] = control_request_restart_due,
     };
     uint64_t start;
 

@@ -6,6 +6,8 @@
 
 #include "cdc.h"
 #include "console.h"
+#include "control_raw.h"
+#include "control_service.h"
 #include "listening.h"
 #include "module.h"
 #include "system_flags.h"
@@ -27,6 +29,11 @@ struct system {
     struct listening listening;
     struct console console;
     struct ymodem ymodem;
+    union {
+        struct control_raw raw;         /* up to 0.7 */
+        struct control_service service; /* from 0.8 on */
+    } control;
+    struct control_session session;
 };
 
 /* Serial port and control interface on the device stack (system_function.c). */
@@ -39,6 +46,8 @@ void system_start(struct photon *photon);
 void system_loop(struct photon *photon);
 /* The host set a line rate: some are requests. */
 void system_line_rate(struct photon *photon, uint32_t rate);
+/* TIMER_CONTROL ran down: the system's thread turns to control requests. */
+void system_control_work(struct photon *photon);
 /* A hard fault: SOS 1 twice, then reset. */
 void system_crash(struct photon *photon, const char *text);
 /* Resets into DFU mode, from inside whatever runs. */

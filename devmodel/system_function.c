@@ -231,6 +231,36 @@ static void get_descriptor(struct photon *photon, const struct usb_setup *setup)
     }
 }
 
+/* --- control requests --- */
+
+static bool has_service(const struct photon *photon)
+{
+    return photon->system.quirks->control == USB_CONTROL_SERVICE;
+}
+
+static bool control_setup(struct photon *photon, const struct usb_setup *setup)
+{
+    if (setup->request == CONTROL_RAW) {
+        return control_raw_setup(photon, setup);
+    }
+    return has_service(photon) && control_service_setup(photon, setup);
+}
+
+void system_control_work(struct photon *photon)
+{
+    if (has_service(photon)) {
+        control_service_work(photon);
+    } else {
+        control_raw_work(photon);
+    }
+}
+
+/* The control transfer under way is one of theirs, not of the serial port. */
+static bool under_control(const struct photon *photon)
+{
+    return (photon->usb.ep0.setup.type & USB_TYPE_MASK) == USB_TYPE_VENDOR;
+}
+
 /* --- requests --- */
 
 static enum usb_vendor vendor(struct photon *photon, const struct usb_setup *setup)
@@ -241,12 +271,16 @@ static enum usb_vendor vendor(struct photon *photon, const struct usb_setup *set
     if (microsoft_os_request(photon, setup, CONTROL_INTERFACE, CONTROL_GUID)) {
         return USB_VENDOR_DONE;
     }
-    return USB_VENDOR_REFUSED;
+    return control_setup(photon, setup) ? USB_VENDOR_DONE : USB_VENDOR_REFUSED;
 }
 
 static uint8_t interface_limit(const struct photon *photon)
 {
-    return composite(photon) ? CONTROL_INTERFACE : CONTROL_INTERFACE - 1;
+    if (!composite(photon)) {
+        return CONTROL_INTERFACE - 1;
+    }
+    /* Vendor requests are judged below: the Microsoft ones carry another number there. */
+    return under_control(photon) ? UINT8_MAX : CONTROL_INTERFACE;
 }
 
 static void standard_request(struct photon *photon, const struct usb_setup *setup)
@@ -275,6 +309,17 @@ static void standard_request(struct photon *photon, const struct usb_setup *setu
     }
 }
 
+/* The control interface itself takes no requests, and says nothing to any. */
+static void vendor_interface(struct photon *photon, const struct usb_setup *setup)
+{
+    bool ours = (setup->index & 0xFF) == CONTROL_INTERFACE || setup->request == MICROSOFT_OS;
+
+    if (!composite(photon) ||
+        (!microsoft_os_request(photon, setup, CONTROL_INTERFACE, CONTROL_GUID) && !ours)) {
+        ep0_stall(&photon->usb);
+    }
+}
+
 static void interface(struct photon *photon, const struct usb_setup *setup)
 {
     switch (setup->type & USB_TYPE_MASK) {
@@ -285,20 +330,49 @@ static void interface(struct photon *photon, const struct usb_setup *setup)
         standard_request(photon, setup);
         break;
     case USB_TYPE_VENDOR:
-        if (!composite(photon)) {
-            ep0_stall(&photon->usb);
-        } else {
-            (void)microsoft_os_request(photon, setup, CONTROL_INTERFACE, CONTROL_GUID);
-        }
+        vendor_interface(photon, setup);
         break;
     default:
         break;
     }
 }
 
+static bool data(struct photon *photon, const uint8_t *bytes, size_t length)
+{
+    if (!under_control(photon)) {
+        return cdc_control_data(photon, bytes, length);
+    }
+    if (photon->usb.ep0.setup.request != CONTROL_RAW) {
+        control_service_data(photon, bytes, length);
+    }
+    return true;
+}
+
+static void control_received(struct photon *photon)
+{
+    if (photon->usb.ep0.setup.request == CONTROL_RAW) {
+        control_raw_received(photon);
+    } else {
+        control_service_received(photon);
+    }
+}
+
+static void data_sent(struct photon *photon)
+{
+    if (under_control(photon) && has_service(photon)) {
+        control_service_sent(photon);
+    }
+}
+
 static void data_received(struct photon *photon)
 {
-    uint32_t rate = cdc_control_received(photon);
+    uint32_t rate;
+
+    if (under_control(photon)) {
+        control_received(photon);
+        return;
+    }
+    rate = cdc_control_received(photon);
 
     if (rate != 0) {
         system_line_rate(photon, rate);
@@ -325,8 +399,9 @@ const struct usb_function system_function = {
     .vendor = vendor,
     .interface_limit = interface_limit,
     .interface = interface,
-    .data = cdc_control_data,
+    .data = data,
     .data_received = data_received,
+    .data_sent = data_sent,
     .out = out,
     .in = in,
 };
