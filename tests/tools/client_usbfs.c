@@ -379,6 +379,19 @@ static void inherit(const char *program)
     EXPECT(!"exec");
 }
 
+/* Polls again at once where the bootloader asked for a pause. */
+static void impatient(const char *argument)
+{
+    int fd = open_photon(O_RDWR);
+    uint8_t address[5] = {0x21, 0x00, 0x00, 0x0A, 0x08}, status[6];
+    struct usbdevfs_ctrltransfer dnload = {0x21, 1, 0, 0, sizeof address, 1000, address};
+
+    (void)argument;
+    EXPECT(ioctl(fd, USBDEVFS_CONTROL, &dnload) == sizeof address);
+    EXPECT(get_status(fd, status) == 6 && status[1] > 0 && status[4] == 4);
+    EXPECT(get_status(fd, status) == 6 && status[4] == 5);
+}
+
 /* Leaves a transfer that nothing ends and says so. */
 static void hang(const char *argument)
 {
@@ -429,9 +442,10 @@ static const struct {
     const char *name;
     void (*run)(const char *argument);
 } cases[] = {
-    {"node", node},       {"claims", claims}, {"urbs", urbs},           {"discard", discard},
-    {"timeout", timeout}, {"many", many},     {"forks", forks},         {"threads", threads},
-    {"inherit", inherit}, {"hang", hang},     {"inherited", inherited}, {"unplug", unplug},
+    {"node", node},           {"claims", claims},   {"urbs", urbs},   {"discard", discard},
+    {"timeout", timeout},     {"many", many},       {"forks", forks}, {"threads", threads},
+    {"impatient", impatient}, {"inherit", inherit}, {"hang", hang},   {"inherited", inherited},
+    {"unplug", unplug},
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,10 @@
+#!/bin/bash
+# A device node answers as the kernel's usbfs does, whatever the program does with the descriptor.
+. "$SOURCE_DIR/tests/tools/lib.sh"
+[ -x "${CLIENTS:?}/client_usbfs" ] || skip "no libusb-1.0-0-dev"
+
+for time in fast warp; do
+    for case in node claims urbs discard timeout many forks threads inherit; do
+        run_ok vphoton run --dfu --time "$time" -- "$CLIENTS/client_usbfs" "$case"
+    done
+done
