@@ -113,12 +113,9 @@ run vphoton run --events=/dev/full -- true
 expect_status 3
 expect_text 'cannot write all of the events'
 
-# Nothing is left behind, however the command or we end.
-leftovers() {
-    find /tmp /dev/shm "${XDG_RUNTIME_DIR:-/tmp}" -maxdepth 1 -name '*vphoton*' -newer "$WORK/bin" \
-        -user "$(id -un)" 2>/dev/null | sort -u
-}
-leftovers >before
-run vphoton run -- sh -c 'kill -9 $$'
-leftovers >after
-expect_same before after
+# Nothing is left behind, however the command ends.
+for end in 'exit 0' 'exit 1' 'kill -9 $$'; do
+    run vphoton run -- sh -c "echo \"\$VPHOTON_PRELOAD\" >folder; ls -d \"\$VPHOTON_PRELOAD\"; $end"
+    expect_line "$(cat folder)"
+    [ ! -e "$(cat folder)" ] || fail 'the folder of the virtual bus was left'
+done
