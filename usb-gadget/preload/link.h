@@ -67,7 +67,6 @@ struct urb {
     bool discarded, timed_out;
     bool is_in;
     size_t moved; /* before the empty packet at the end */
-    bool *done;   /* set when it ends, for urb_submit() */
     /* What its end means, when it is a request of the link itself; NULL for a client's own. */
     void (*ended)(struct urb *urb);
     struct usb_interface *interface; /* for `ended` */
@@ -75,6 +74,12 @@ struct urb {
 
     struct preload_reply reply; /* `data` follows at once, so that both are one message */
     uint8_t data[];
+};
+
+/* An urb_submit() under way. */
+struct submission {
+    struct urb *urb; /* NULL once it has ended */
+    struct submission *outer;
 };
 
 struct hub_port {
@@ -98,6 +103,7 @@ struct preload_server {
     struct handle_list handles;
     struct urb_list own; /* requests of the link itself in flight, with nobody waiting */
     size_t memory;       /* of transfers in flight */
+    struct submission *submissions;
 
     struct usb_device *root_hub;
     struct hub_port ports[PRELOAD_PORTS_MAX + 1]; /* by position */

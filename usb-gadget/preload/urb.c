@@ -90,8 +90,10 @@ static void end(struct urb *urb, int result)
 {
     struct connection *connection = urb->connection;
 
-    if (urb->done != NULL) {
-        *urb->done = true;
+    for (struct submission *own = urb->server->submissions; own != NULL; own = own->outer) {
+        if (own->urb == urb) {
+            own->urb = NULL;
+        }
     }
     if (urb->timer != NULL) {
         event_free(urb->timer);
@@ -207,13 +209,13 @@ static void start_timer(struct urb *urb, unsigned timeout_ms)
 }
 
 /* Warp: the client that waits for the end sleeps meanwhile. */
-static void pass_time(struct urb *urb, unsigned timeout_ms, const bool *done)
+static void pass_time(struct preload_server *server, const struct submission *own,
+                      unsigned timeout_ms)
 {
-    struct preload_server *server = urb->server;
     uint64_t left = timeout_ms * BOARD_NS_PER_MS;
     uint64_t moved = 1;
 
-    while (!*done && left > 0 && moved > 0) {
+    while (own->urb != NULL && left > 0 && moved > 0) {
         moved = warp_advance(server, left, true);
         left -= moved < left ? moved : left;
     }
@@ -221,32 +223,28 @@ static void pass_time(struct urb *urb, unsigned timeout_ms, const bool *done)
 
 void urb_submit(struct urb *urb, unsigned timeout_ms)
 {
+    struct preload_server *server = urb->server;
     struct usb_device *device = urb->device;
-    bool done = false;
+    struct submission own = {.urb = urb, .outer = server->submissions};
 
-    urb->done = &done;
+    server->submissions = &own;
     if (device->port == NULL) {
         submit_to_hub(urb);
     } else if (!present(device)) {
         urb_fail(urb, -ENODEV);
     } else {
         if (is_getstatus(urb) && device->port->board->now < device->poll_due) {
-            urb->server->early_polls++;
+            server->early_polls++;
         }
         root_port_submit(device->port, &urb->transfer);
     }
-    if (done) {
-        return;
-    }
     if (timeout_ms != 0) {
-        pass_time(urb, timeout_ms, &done);
+        pass_time(server, &own, timeout_ms);
     }
-    if (!done) {
-        urb->done = NULL;
+    if (own.urb != NULL && timeout_ms != 0) {
+        start_timer(urb, server->clock_offset != NULL ? 0 : timeout_ms);
     }
-    if (!done && timeout_ms != 0) {
-        start_timer(urb, urb->server->clock_offset != NULL ? 0 : timeout_ms);
-    }
+    server->submissions = own.outer;
 }
 
 bool urb_cancel(struct urb *urb)
