@@ -121,3 +121,25 @@ as_user() {
         "$@"
     fi
 }
+
+# dfu DIR DFU-UTIL-OPTION...: the real dfu-util against one board that is in DFU mode.
+dfu() {
+    local board=$1
+    shift
+    # Warped, because the bootloaders up to 0.6.4 ask for 50 ms before every block.
+    run vphoton run -t warp -d "$board" --dfu -- dfu-util "$@"
+}
+
+# dfu_ok DIR DFU-UTIL-OPTION...: it must end with exit code 0.
+dfu_ok() {
+    dfu "$@"
+    expect_status 0
+}
+
+# json FILE EXPRESSION: a value of a JSON document, with the document as `d`.
+json() {
+    /usr/bin/python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+value = eval(sys.argv[2])
+print(value if isinstance(value, str) else json.dumps(value))' "$1" "$2"
+}
