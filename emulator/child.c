@@ -183,7 +183,7 @@ __attribute__((noreturn)) static void become(const struct child *child, char **a
     sigaction(SIGXFSZ, &child->size_before, NULL);
     sigaction(SIGCHLD, &child->child_before, NULL);
     sigprocmask(SIG_SETMASK, &child->mask_before, NULL);
-    environ = (char **)(uintptr_t)environment;
+    environ = (char **)environment;
     execvp(argv[0], argv);
     int why = errno;
     if (write(report, &why, sizeof why) < 0) {

@@ -94,7 +94,7 @@ static void watch(void *context, const struct board_event *event)
 
 /* --- putting boards on the desk --- */
 
-/* Takes the flash over. */
+/* Makes the board work; takes the flash over. */
 static bool put(struct desk *desk, struct desk_board *board, struct flash *flash,
                 struct complaint *complaint)
 {
@@ -113,11 +113,8 @@ static bool put(struct desk *desk, struct desk_board *board, struct flash *flash
     board->operations_written = flash_operations(flash);
     root_port_init(&board->port, board->board, false);
     board_observe(board->board, watch, board);
-    if (!clock_add(&desk->clock, &board->port)) {
-        return complain(complaint, "more than %d boards", DESK_BOARDS_MAX);
-    }
-    desk->boards[desk->count++] = board;
-    return true;
+    return clock_add(&desk->clock, &board->port) ||
+           complain(complaint, "more than %d boards", DESK_BOARDS_MAX);
 }
 
 static struct desk_board *board_new(const char *name, struct complaint *complaint)
@@ -141,6 +138,7 @@ bool desk_add_directory(struct desk *desk, const char *path, struct complaint *c
     if (board->dir) {
         board->identity = *device_dir_identity(board->dir);
         if (put(desk, board, device_dir_flash(board->dir), complaint)) {
+            desk->boards[desk->count++] = board;
             return true;
         }
     }
@@ -157,6 +155,7 @@ bool desk_add_fresh(struct desk *desk, const struct recipe *recipe, struct compl
     recipe_identity(&board->identity, recipe->release, (uint32_t)desk->count + 1);
     struct flash *flash = recipe_flash(recipe, board->identity.seed, complaint);
     if (flash && put(desk, board, flash, complaint)) {
+        desk->boards[desk->count++] = board;
         return true;
     }
     board_free(board);

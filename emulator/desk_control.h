@@ -17,7 +17,7 @@
 
 #include "emulator/desk.h"
 
-/* A control_answer; `desk` is a struct desk. */
-json_t *desk_answer(void *desk, const json_t *request);
+/* A control_answer; the context is a struct desk. */
+json_t *desk_answer(void *context, const json_t *request);
 
 #endif

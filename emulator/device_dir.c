@@ -287,7 +287,7 @@ static bool write_run(struct device_dir *dir, const struct change *change, uint3
 {
     struct iovec parts[FLASH_PAGES];
     for (uint32_t i = 0; i < count; i++) {
-        parts[i] = (struct iovec){(void *)(uintptr_t)change->pages[first + i], FLASH_PAGE};
+        parts[i] = (struct iovec){(void *)change->pages[first + i], FLASH_PAGE};
     }
     if (pwritev(dir->flash_fd, parts, (int)count, (off_t)first * FLASH_PAGE) ==
         (ssize_t)count * (ssize_t)FLASH_PAGE) {

@@ -107,18 +107,13 @@ static bool put_identity(struct device_dir *dir, const struct device_identity *i
                          struct complaint *complaint)
 {
     char *text = device_json_print(identity);
-    char *line = text ? malloc(strlen(text) + 2) : NULL;
-    if (!line) {
-        free(text);
+    char line[1024];
+    if (!text) {
         return complain(complaint, "%s: memory is short", dir->path);
     }
-    size_t length = strlen(text);
-    memcpy(line, text, length);
-    line[length] = '\n';
-    bool good = put_file(dir, FILE_JSON, line, length + 1, complaint);
-    free(line);
+    int length = snprintf(line, sizeof line, "%s\n", text);
     free(text);
-    return good;
+    return put_file(dir, FILE_JSON, line, (size_t)length, complaint);
 }
 
 static void remove_own(struct device_dir *dir, bool made)

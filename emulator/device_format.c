@@ -138,6 +138,11 @@ static bool read_identity(const json_t *root, struct device_identity *identity,
         return complain(complaint, "field \"release\": %zu characters found, at most %zu expected",
                         strlen(text), sizeof identity->release - 1);
     }
+    for (const char *p = text; *p; p++) {
+        if (*p < ' ' || *p > '~') {
+            return complain(complaint, "field \"release\": unprintable characters found");
+        }
+    }
     strcpy(identity->release, text);
     return true;
 }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,8 +29,21 @@ static void print_help(void)
            "command's.\n");
 }
 
+/* A caller may have closed the standard files. A device directory's file in the place of standard
+ * error would get our messages; the command shall find them closed again. */
+static void keep_standard_files(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            /* The lowest free number is this one. */
+            (void)open("/dev/null", O_RDWR | O_CLOEXEC);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_files();
     const char *word = argc > 1 ? argv[1] : NULL;
     if (!word) {
         say_error("no command given; see vphoton --help");

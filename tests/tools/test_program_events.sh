@@ -64,3 +64,20 @@ run_ok vphoton new other
 run_ok vphoton run -e -d old -d other -- true
 expect_text 'ms  old: power on'
 expect_text 'ms  other: power on'
+
+# The three time modes: real waits for the erase, warp never asks too early.
+seconds() {
+    awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { print int(b - a) }'
+}
+start=$EPOCHREALTIME
+run_ok vphoton run --time real --dfu --report report -- dfu-util -a 0 -s 0x080A0000 -D user
+[ "$(seconds "$start")" -ge 1 ] || fail 'an erase took less than a second'
+run_ok vphoton run --time warp --dfu --report report -- dfu-util -a 0 -s 0x080A0000 -D user
+cp report out
+expect_text '"early_polls": 0'
+expect_text '"time": "warp"'
+# The same inputs make the same trace.
+for turn in 1 2; do
+    run_ok vphoton run --time warp --dfu --events=events.$turn -- dfu-util -a 0 -s 0x080A0000 -D user
+done
+expect_same events.1 events.2

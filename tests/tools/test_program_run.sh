@@ -64,6 +64,20 @@ expect_same plainly under
 vphoton run -- sh -c 'ls -l /proc/$$/fd' >fds
 ! grep -E 'lock|flash|signalfd|eventpoll' fds || fail 'files leak into the command'
 
+# Standard files that are closed stay closed for the command, and are nobody else's for us.
+run_ok vphoton new closed
+# shellcheck disable=SC2016 # the inner shell's variables
+vphoton run -d closed -- sh -c 'exec 9>fds
+    for f in 0 1 2; do [ ! -e /proc/self/fd/$f ] || echo $f >&9; done' <&- >&- 2>&-
+[ ! -s fds ] || fail "open in the command: $(cat fds)"
+vphoton run -d closed -d closed -- true <&- >&- 2>&- || [ $? = 3 ] || fail 'closed files'
+run_ok vphoton inspect closed
+
+# One run within another: the inner one's boards hide the outer one's.
+run_ok vphoton run --dfu -- vphoton run --release 2.2.0 --dfu -- dfu-util -l
+expect_lines 2 'Found DFU'
+expect_no_text 'serial="00000000010C"'
+
 # A board from a directory is locked while it runs.
 run_ok vphoton new board
 run vphoton run -d board -- vphoton run -d board -- true

@@ -354,6 +354,10 @@ static const struct {
      "{\"format\":1,\"id\":\"2e001f000347343233323032\",\"mac\":\"6c:0b:84:00:11:22\","
      "\"release\":\"0.4.3\",\"seed\":1,\"vbat\":1}",
      "field \"vbat\": an integer found"},
+    {"device.json",
+     "{\"format\":1,\"id\":\"2e001f000347343233323032\",\"mac\":\"6c:0b:84:00:11:22\","
+     "\"release\":\"\\u001b[2J\",\"seed\":1,\"vbat\":true}",
+     "field \"release\": unprintable"},
     {"journal.bin", "PK\x03\x04 something else altogether", "journal.bin: offset 0: not a journal"},
 };
 
