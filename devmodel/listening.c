@@ -33,8 +33,14 @@ static const struct leave_step steps_green[STEPS] = {
 static const struct leave_step steps_blue[STEPS] = {
     {200, OUT_WHITE}, {25000, OUT_BREATHES_BLUE}, {800000, OUT_DECIDES}};
 
+static const struct leave_step steps_quick[STEPS] = {
+    {200, OUT_WHITE}, {25000, OUT_BREATHES_BLUE}, {500000, OUT_DECIDES}};
+
 static const struct leave_step *steps(const struct photon *photon)
 {
+    if (photon->system.listening.quickly) {
+        return steps_quick;
+    }
     return photon->system.quirks->leaves_through_blue ? steps_blue : steps_green;
 }
 
@@ -91,7 +97,7 @@ static void arm_step(struct photon *photon)
     engine_set_timer(photon, TIMER_NETWORK, listening->left + after);
 }
 
-void listening_leave(struct photon *photon, uint64_t delay_ns)
+static void leave(struct photon *photon, uint64_t delay_ns, bool quickly)
 {
     struct listening *listening = &photon->system.listening;
 
@@ -99,10 +105,21 @@ void listening_leave(struct photon *photon, uint64_t delay_ns)
         return;
     }
     listening->on = false;
+    listening->quickly = quickly;
     listening->leaving = 0;
     listening->left = cpu_now(photon) + delay_ns;
     console_reset(photon);
     arm_step(photon);
+}
+
+void listening_leave(struct photon *photon, uint64_t delay_ns)
+{
+    leave(photon, delay_ns, false);
+}
+
+void listening_leave_quickly(struct photon *photon)
+{
+    leave(photon, 0, true);
 }
 
 static void take_step(struct photon *photon, enum way_out what)

@@ -16,6 +16,7 @@ struct photon;
 
 struct listening {
     bool on;          /* the console is served, the LED toggles blue */
+    bool quickly;     /* the way out is the short one */
     bool clearing;    /* the held button erases the profiles: nothing else is done meanwhile */
     uint8_t leaving;  /* next step of the way out */
     uint64_t left;    /* board time from which the way out counts */
@@ -29,6 +30,8 @@ void listening_enter(struct photon *photon);
 /* Leaves it; without credentials it comes back by itself. The LED shows it `delay_ns` later.
  * Nothing when it is off. */
 void listening_leave(struct photon *photon, uint64_t delay_ns);
+/* The same as a control request does it: back sooner. */
+void listening_leave_quickly(struct photon *photon);
 /* The LED as the present mode has it. */
 void listening_led(struct photon *photon);
 /* SETUP was pressed or released in the running system. */
