@@ -1,6 +1,7 @@
 #include "tests/unit/support_service.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "devmodel/little_endian.h"
@@ -11,9 +12,24 @@
 static const struct photon_config config = {
     .device_id = {0x27, 0x00, 0x23, 0x00, 0x12, 0x47, 0x33, 0x33, 0x37, 0x38, 0x35, 0x36},
     .mac = {0x6C, 0x0B, 0x84, 0x12, 0x34, 0x56},
+    .air = {.count = 1,
+            .networks = {{.ssid = "VPHOTON",
+                          .security = WIFI_WPA2,
+                          .cipher = WIFI_AES,
+                          .channel = 6,
+                          .rssi = -50}}},
+    .vbat = true,
 };
 
-struct board *service_board(const char *name)
+void service_reattach(struct board *board)
+{
+    ck_assert(test_board_until_attached(board, PATIENCE));
+    /* The system listens 13 ms after it attached. */
+    board_advance(board, 20 * BOARD_NS_PER_MS);
+    ck_assert(host_enumerate(board));
+}
+
+struct board *service_board_changed(const char *name, void (*change)(struct flash *flash))
 {
     const struct release *release = release_find(name);
     struct flash *flash = flash_new(1);
@@ -21,14 +37,37 @@ struct board *service_board(const char *name)
 
     ck_assert_msg(release != NULL, "no release %s", name);
     ck_assert(factory_flash(flash, release, support_sha256, false));
+    change(flash);
     board = photon_new(&config, flash);
     ck_assert_ptr_nonnull(board);
     board->ops->power(board, true);
-    ck_assert(test_board_until_attached(board, PATIENCE));
-    /* The system listens 13 ms after it attached. */
-    board_advance(board, 20 * BOARD_NS_PER_MS);
-    ck_assert(host_enumerate(board));
+    service_reattach(board);
     return board;
+}
+
+static void no_change(struct flash *flash)
+{
+    (void)flash;
+}
+
+struct board *service_board(const char *name)
+{
+    return service_board_changed(name, no_change);
+}
+
+size_t service_firmware(const char *name, uint8_t image[FACTORY_MAX_SIZE])
+{
+    char path[512];
+    size_t size = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/build/firmware/%s", UNIT_SOURCE_TREE, name);
+    file = fopen(path, "rb");
+    if (file != NULL) {
+        size = fread(image, 1, FACTORY_MAX_SIZE, file);
+        (void)fclose(file);
+    }
+    return size;
 }
 
 enum host_end vendor_request(struct board *board, uint8_t type, uint8_t request, uint16_t value,

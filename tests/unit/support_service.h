@@ -10,6 +10,12 @@
 
 /* A board of the release whose system is attached and configured. The caller destroys it. */
 struct board *service_board(const char *release);
+/* The same, with its flash changed before it gets power. */
+struct board *service_board_changed(const char *release, void (*change)(struct flash *flash));
+/* Waits until a board that has left the bus is there again, and configures it. */
+void service_reattach(struct board *board);
+/* A file of build/firmware, where the fetched real modules lie; 0 when it is not there. */
+size_t service_firmware(const char *name, uint8_t image[FACTORY_MAX_SIZE]);
 
 /* One vendor request to the device; `out` holds wLength bytes of an OUT data stage. */
 enum host_end vendor_request(struct board *board, uint8_t type, uint8_t request, uint16_t value,

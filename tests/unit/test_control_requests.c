@@ -1,0 +1,642 @@
+/* What the control requests do, release by release, through the service protocol. Expected bytes
+ * are those that 2.2.0 and 1.5.0 gave. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devmodel/flash_map.h"
+#include "devmodel/module.h"
+#include "tests/unit/support_digest.h"
+#include "tests/unit/support_service.h"
+
+#define MS BOARD_NS_PER_MS
+
+static struct board *fresh_2_2, *fresh_1_5;
+static struct board *board;
+static struct test_record record;
+
+static void make(void)
+{
+    fresh_2_2 = service_board("2.2.0");
+    fresh_1_5 = service_board("1.5.0");
+}
+
+static void drop(void)
+{
+    fresh_2_2->ops->destroy(fresh_2_2);
+    fresh_1_5->ops->destroy(fresh_1_5);
+}
+
+/* The board of the test: a copy. */
+static void use(const struct board *fresh)
+{
+    board->ops->destroy(board);
+    board = fresh->ops->clone(fresh);
+    ck_assert_ptr_nonnull(board);
+}
+
+static void setup(void)
+{
+    board = fresh_2_2->ops->clone(fresh_2_2);
+    ck_assert_ptr_nonnull(board);
+}
+
+static void teardown(void)
+{
+    board->ops->destroy(board);
+}
+
+/* --- each request once --- */
+
+struct asked {
+    uint16_t type;
+    uint16_t size; /* payload */
+    const char *payload;
+    int32_t result;
+    size_t reply_size;
+    const char *reply;
+};
+
+#define OK(type)                                                                                   \
+    {                                                                                              \
+        type, 0, "", 0, 0, ""                                                                      \
+    }
+#define ANSWERS(type, text)                                                                        \
+    {                                                                                              \
+        type, 0, "", 0, sizeof(text) - 1, text                                                     \
+    }
+#define FAILS(type, code)                                                                          \
+    {                                                                                              \
+        type, 0, "", code, 0, ""                                                                   \
+    }
+#define WITH(type, text, code)                                                                     \
+    {                                                                                              \
+        type, sizeof(text) - 1, text, code, 0, ""                                                  \
+    }
+
+static const struct asked asked_2_2[] = {
+    FAILS(10, -120),
+    ANSWERS(20, "\x0A\x18"
+                "270023001247333337383536"),
+    FAILS(21, -1),
+    ANSWERS(30, "\x0A\x05"
+                "2.2.0"),
+    FAILS(31, -120),
+    OK(32),
+    FAILS(33, -120),
+    WITH(34, "\x08\x01", 0),
+    WITH(34, "\x08\x02", -120),
+    WITH(34, "\x08", -280),
+    ANSWERS(72, "\x08\x01"),
+    FAILS(73, -120),
+    FAILS(74, -120),
+    FAILS(80, -120),
+    WITH(100, "x", -120),
+    FAILS(110, -120),
+    FAILS(111, -120),
+    FAILS(112, -120),
+    FAILS(113, -120),
+    FAILS(114, -120),
+    FAILS(115, -120),
+    FAILS(120, -120),
+    FAILS(121, -120),
+    FAILS(122, -120),
+    OK(201),
+    FAILS(211, -120),
+    FAILS(221, -120),
+    ANSWERS(223, "\x08\x01"),
+    OK(230),
+    OK(231),
+    FAILS(260, -120),
+    FAILS(261, -120),
+    FAILS(262, -120),
+    FAILS(263, -120),
+    FAILS(264, -120),
+    OK(300),
+    OK(301),
+    OK(302),
+    FAILS(400, -120),
+    FAILS(401, -120),
+    FAILS(500, -120),
+    FAILS(506, -120),
+    FAILS(550, -120),
+    FAILS(1001, -120),
+    FAILS(0, -120),
+    FAILS(65535, -120),
+};
+
+static const struct asked asked_1_5[] = {
+    ANSWERS(30, "\x0A\x05"
+                "1.5.0"),
+    ANSWERS(32, "\x0D\x01\x00\x00\x00"),
+    FAILS(74, -120),
+    FAILS(110, -270),
+    WITH(110, "\x08\x04", -270),
+    WITH(110, "\x08", -280),
+    OK(111),
+    FAILS(113, -100),
+    OK(114),
+    OK(115),
+    OK(120),
+    OK(121),
+    OK(122),
+    FAILS(211, -120),
+    FAILS(221, -120),
+    OK(260),
+    OK(300),
+};
+
+static const struct asked asked_1_0[] = {
+    ANSWERS(30, "\x0A\x05"
+                "1.0.0"),
+    FAILS(32, -120),
+    FAILS(34, -120),
+    FAILS(300, -120),
+    OK(114),
+};
+
+static void ask_all(struct board *asked_board, const struct asked *asked, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        service_expect(asked_board, asked[i].type, asked[i].payload, asked[i].size, asked[i].result,
+                       asked[i].reply, asked[i].reply_size);
+    }
+}
+
+START_TEST(test_2_2_0_answers_each_request_as_the_real_one)
+{
+    ask_all(board, asked_2_2, sizeof(asked_2_2) / sizeof(asked_2_2[0]));
+}
+END_TEST
+
+START_TEST(test_1_5_0_answers_each_request_as_the_real_one)
+{
+    use(fresh_1_5);
+    ask_all(board, asked_1_5, sizeof(asked_1_5) / sizeof(asked_1_5[0]));
+}
+END_TEST
+
+START_TEST(test_1_0_0_knows_fewer_requests)
+{
+    struct board *old = service_board("1.0.0");
+
+    ask_all(old, asked_1_0, sizeof(asked_1_0) / sizeof(asked_1_0[0]));
+    old->ops->destroy(old);
+}
+END_TEST
+
+/* --- module info --- */
+
+#define INFO_BOOTLOADER "\x0A\x08\x08\x01\x18\xEE\x07\x20\x90\x76"
+#define INFO_PART1                                                                                 \
+    "\x0A\x14\x08\x02\x10\x01\x18\x9A\x11\x20\xD4\xDE\x0E\x32\x07\x08\x02\x10\x02\x18\xCF\x01"
+#define INFO_PART2_NEEDS "\x32\x07\x08\x02\x10\x01\x18\x9A\x11\x32\x05\x08\x01\x18\xEB\x07"
+#define INFO_PART2       "\x0A\x1B\x08\x02\x10\x02\x18\x9A\x11\x20\xE4\xF5\x0F" INFO_PART2_NEEDS
+#define INFO_PART2_DAMAGED                                                                         \
+    "\x0A\x1D\x08\x02\x10\x02\x18\x9A\x11\x20\xE4\xF5\x0F\x28\x01" INFO_PART2_NEEDS
+#define INFO_TINKER "\x0A\x11\x08\x03\x10\x01\x18\x03\x20\xC8\x29\x32\x06\x08\x02\x10\x02\x18\x06"
+
+static const char module_info[] = INFO_BOOTLOADER INFO_PART1 INFO_PART2 INFO_TINKER;
+static const char module_info_damaged[] = INFO_BOOTLOADER INFO_PART1 INFO_PART2_DAMAGED INFO_TINKER;
+static const char module_info_no_user[] = INFO_BOOTLOADER INFO_PART1 INFO_PART2;
+
+static uint8_t image[FACTORY_MAX_SIZE];
+
+/* An application of the real tinker's shape. */
+static struct module_spec tinker(void)
+{
+    return (struct module_spec){
+        .info = {.start = MAP_USER,
+                 .version = 3,
+                 .platform = MAP_PLATFORM_PHOTON,
+                 .function = MODULE_USER_PART,
+                 .index = 1,
+                 .dependency = {{MODULE_SYSTEM_PART, 2, 6}}},
+        .size = 5324,
+        .suffix_size = 40,
+        .product_id = MODULE_NO_PRODUCT,
+        .product_version = MODULE_NO_PRODUCT,
+        .fill_seed = 3,
+        .digest = support_sha256,
+    };
+}
+
+static void install_tinker(struct flash *flash)
+{
+    struct module_spec spec = tinker();
+
+    ck_assert(module_build(&spec, image));
+    ck_assert(flash_load(flash, MAP_USER, image, spec.size));
+}
+
+static void damage_part2(struct flash *flash)
+{
+    static const uint8_t zero[64];
+
+    install_tinker(flash);
+    ck_assert(flash_load(flash, MAP_SYSTEM_PART2 + 0x1000, zero, sizeof(zero)));
+}
+
+static void erase_user(struct flash *flash)
+{
+    memset(image, 0xFF, sizeof(image));
+    ck_assert(flash_load(flash, MAP_USER, image, MAP_USER_SIZE));
+}
+
+static const struct {
+    void (*change)(struct flash *flash);
+    const char *info;
+    size_t size;
+} listed[] = {
+    {install_tinker, module_info, sizeof(module_info) - 1},
+    {damage_part2, module_info_damaged, sizeof(module_info_damaged) - 1},
+    {erase_user, module_info_no_user, sizeof(module_info_no_user) - 1},
+};
+
+START_TEST(test_module_info_is_byte_for_byte_that_of_2_2_0)
+{
+    struct board *changed = service_board_changed("2.2.0", listed[_i].change);
+
+    service_expect(changed, 90, "", 0, 0, listed[_i].info, listed[_i].size);
+    changed->ops->destroy(changed);
+}
+END_TEST
+
+START_TEST(test_module_info_takes_8_ms)
+{
+    struct service_reply reply = service_init(board, 90, 0);
+
+    board_advance(board, 7 * MS);
+    ck_assert_uint_eq(service_check(board, reply.id).status, 2);
+    board_advance(board, 1 * MS);
+    ck_assert_uint_eq(service_check(board, reply.id).status, 0);
+}
+END_TEST
+
+static bool install_file(struct flash *flash, const char *name, uint32_t address)
+{
+    size_t size = service_firmware(name, image);
+
+    return size > 0 && flash_load(flash, address, image, size);
+}
+
+static bool real;
+
+static void install_real(struct flash *flash)
+{
+    real = install_file(flash, "bootloader-2.2.0.bin", MAP_BOOTLOADER) &&
+           install_file(flash, "system-part1-2.2.0.bin", MAP_SYSTEM_PART1) &&
+           install_file(flash, "system-part2-2.2.0.bin", MAP_SYSTEM_PART2) &&
+           install_file(flash, "tinker-0.4.5-photon.bin", MAP_USER);
+}
+
+/* Where the real modules have been fetched. */
+START_TEST(test_module_info_of_the_real_modules)
+{
+    struct board *changed = service_board_changed("2.2.0", install_real);
+
+    if (real) {
+        service_expect(changed, 90, "", 0, 0, module_info, sizeof(module_info) - 1);
+    }
+    changed->ops->destroy(changed);
+}
+END_TEST
+
+/* --- diagnostics --- */
+
+START_TEST(test_diagnostics_are_the_text_of_the_console)
+{
+    struct service_answer answer = service_ask(board, 100, "", 0);
+    char text[1024];
+    size_t length = 0, packet = 0;
+
+    ck_assert_int_eq(answer.result, 0);
+    ck_assert_uint_eq(answer.size, 409); /* uptime of one digit */
+    ck_assert_int_eq(board->ops->out(board, 0x01, "d", 1), USB_ACK);
+    board_advance(board, 10 * MS);
+    while (board->ops->in(board, 0x81, text + length, &packet) == USB_ACK && packet > 0) {
+        length += packet;
+        board_advance(board, 10 * MS);
+    }
+    ck_assert_uint_eq(length, answer.size + 2);
+    ck_assert_mem_eq(text, answer.data, answer.size);
+}
+END_TEST
+
+/* --- restarts --- */
+
+/* Resets since the record began. */
+static unsigned resets(uint64_t times[], unsigned max)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < record.count; i++) {
+        if (record.events[i].kind == BOARD_EVENT_RESET && count < max) {
+            times[count++] = record.events[i].time;
+        }
+    }
+    return count;
+}
+
+static bool happened(const char *text)
+{
+    for (size_t i = 0; i < record.count; i++) {
+        if (record.events[i].text != NULL && strcmp(record.events[i].text, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint16_t product_id(void)
+{
+    uint8_t descriptor[18];
+
+    ck_assert(host_in(board, 0x80, 0x06, 0x0100, descriptor, sizeof(descriptor)));
+    return (uint16_t)(descriptor[10] | descriptor[11] << 8);
+}
+
+static const struct {
+    uint16_t type;
+    unsigned resets;
+    uint64_t attach_ms; /* after the last reset */
+    uint16_t product;
+    const char *because;
+} restarts[] = {
+    {40, 1, 66, 0xC006, "application runs"},
+    {41, 2, 66, 0xC006, "application runs"},
+    {50, 1, 26, 0xD006, NULL},
+    {60, 1, 66, 0xC006, "safe mode: requested"},
+};
+
+START_TEST(test_restarts_come_exactly_a_second_after_the_request)
+{
+    struct service_answer answer;
+    uint64_t times[3], sent;
+
+    test_record(board, &record);
+    sent = board->now;
+    answer = service_ask(board, restarts[_i].type, "", 0);
+    ck_assert_int_eq(answer.result, 0);
+    ck_assert_uint_eq(answer.size, 0);
+    board_advance_to(board, sent + 999 * MS);
+    ck_assert_uint_eq(resets(times, 3), 0);
+    board_advance_to(board, sent + 1001 * MS);
+    ck_assert_uint_ge(resets(times, 3), 1);
+    service_reattach(board);
+    ck_assert_uint_eq(resets(times, 3), restarts[_i].resets);
+    for (size_t i = 0; i < record.count; i++) {
+        if (record.events[i].kind == BOARD_EVENT_USB_ATTACH) {
+            uint64_t took = record.events[i].time - times[restarts[_i].resets - 1];
+
+            ck_assert_uint_ge(took, (restarts[_i].attach_ms - 5) * MS);
+            ck_assert_uint_le(took, (restarts[_i].attach_ms + 5) * MS);
+        }
+    }
+    ck_assert_uint_eq(product_id(), restarts[_i].product);
+    ck_assert(restarts[_i].because == NULL || happened(restarts[_i].because));
+}
+END_TEST
+
+START_TEST(test_the_first_announced_restart_is_the_one_that_comes)
+{
+    ck_assert_int_eq(service_ask(board, 50, "", 0).result, 0);
+    board_advance(board, 500 * MS);
+    ck_assert_int_eq(service_ask(board, 40, "", 0).result, 0);
+    board_advance(board, 510 * MS);
+    service_reattach(board);
+    ck_assert_uint_eq(product_id(), 0xD006);
+}
+END_TEST
+
+START_TEST(test_dropping_all_requests_does_not_stop_a_restart)
+{
+    struct service_reply reply = service_init(board, 50, 0);
+
+    (void)service_wait(board, reply.id);
+    (void)service_reset(board, 0);
+    board_advance(board, 1001 * MS);
+    service_reattach(board);
+    ck_assert_uint_eq(product_id(), 0xD006);
+}
+END_TEST
+
+/* --- listening --- */
+
+START_TEST(test_a_board_without_credentials_listens_again_half_a_second_after_it_was_stopped)
+{
+    service_expect(board, 71, "", 0, 0, "", 0);
+    service_expect(board, 72, "", 0, 0, "", 0);
+    board_advance(board, 450 * MS);
+    service_expect(board, 72, "", 0, 0, "", 0);
+    board_advance(board, 100 * MS);
+    service_expect(board, 72, "", 0, 0, "\x08\x01", 2);
+}
+END_TEST
+
+START_TEST(test_listening_starts_at_once_when_asked_for)
+{
+    service_expect(board, 71, "", 0, 0, "", 0);
+    service_expect(board, 70, "", 0, 0, "", 0);
+    board_advance(board, 20 * MS);
+    service_expect(board, 72, "", 0, 0, "\x08\x01", 2);
+}
+END_TEST
+
+/* --- settings --- */
+
+static void expect_setting(uint32_t offset, const void *bytes, size_t size)
+{
+    uint8_t found[2048];
+
+    ck_assert(board->ops->flash_read(board, test_dct(board) + offset, found, size));
+    ck_assert_mem_eq(found, bytes, size);
+}
+
+START_TEST(test_a_claim_code_is_stored)
+{
+    static const char code[] = "123456789012345678901234567890123456789012345678901234567890123";
+    uint8_t payload[66] = {0x0A, 63};
+
+    memcpy(payload + 2, code, 63);
+    service_expect(board, 200, payload, 65, 0, "", 0);
+    expect_setting(1762, code, 63);
+    service_expect(board, 200,
+                   "\x0A\x03"
+                   "abc",
+                   5, 0, "", 0);
+    expect_setting(1762, "abc\0", 4);
+    payload[1] = 64;
+    payload[65] = 'x';
+    service_expect(board, 200, payload, 66, -280, "", 0);
+    expect_setting(1762, "abc\0", 4);
+}
+END_TEST
+
+START_TEST(test_a_claimed_board_says_so)
+{
+    ck_assert(flash_load(photon_flash(board), test_dct(board) + 1825, "1", 1));
+    service_expect(board, 201, "", 0, 0, "\x08\x01", 2);
+}
+END_TEST
+
+static const struct {
+    uint8_t type;
+    uint32_t offset;
+    uint16_t size; /* the most */
+} keys[] = {{1, 34, 1216},  {2, 1250, 384}, {3, 2082, 384},
+            {4, 3106, 192}, {5, 2978, 128}, {6, 3298, 192}};
+
+/* Field 1: type; field 2: so many bytes. */
+static uint16_t key_message(uint8_t *message, uint8_t type, uint16_t size)
+{
+    const uint8_t head[] = {0x08, type, 0x12, (uint8_t)((size & 0x7F) | 0x80),
+                            (uint8_t)(size >> 7)};
+
+    memcpy(message, head, sizeof(head));
+    for (uint16_t i = 0; i < size; i++) {
+        message[sizeof(head) + i] = (uint8_t)(i * 11 + type);
+    }
+    return (uint16_t)(sizeof(head) + size);
+}
+
+START_TEST(test_keys_go_to_their_places_and_no_further)
+{
+    uint8_t message[1300];
+    uint16_t length = key_message(message, keys[_i].type, keys[_i].size);
+
+    service_expect(board, 210, message, length, 0, "", 0);
+    expect_setting(keys[_i].offset, message + 5, keys[_i].size);
+    length = key_message(message, keys[_i].type, (uint16_t)(keys[_i].size + 1));
+    service_expect(board, 210, message, length, -190, "", 0);
+}
+END_TEST
+
+START_TEST(test_unknown_keys_are_invalid)
+{
+    service_expect(board, 210, "\x12\x01k", 3, -270, "", 0);
+    service_expect(board, 210, "\x08\x07\x12\x01k", 5, -270, "", 0);
+    service_expect(board, 210, "\x12\x09k", 3, -280, "", 0);
+}
+END_TEST
+
+START_TEST(test_a_server_s_address_is_stored_as_dfu_tools_store_it)
+{
+    static const char tcp[] = "\x08\x01\x12\x0Flocal.server.io\x18\xB3\x2C";
+    static const char udp[] = "\x08\x02\x12\x03udp\x18\xB4\x2C";
+
+    service_expect(board, 220, tcp, sizeof(tcp) - 1, 0, "", 0);
+    expect_setting(2466, "\x01\x0Flocal.server.io\0", 18);
+    expect_setting(2532, "\x16\x33", 2);
+    service_expect(board, 220, udp, sizeof(udp) - 1, 0, "", 0);
+    expect_setting(3490, "\x01\x03udp\0", 6);
+    expect_setting(3490 + 66, "\x16\x34", 2);
+    service_expect(board, 220, "\x12\x01x", 3, -270, "", 0);
+    service_expect(board, 220, "\x12\x09x", 3, -280, "", 0);
+}
+END_TEST
+
+START_TEST(test_the_server_s_protocol_can_be_changed)
+{
+    service_expect(board, 222, "\x08\x02", 2, 0, "", 0);
+    expect_setting(2977, "\x01", 1);
+    service_expect(board, 223, "", 0, 0, "\x08\x02", 2);
+    service_expect(board, 222, "\x08\x01", 2, 0, "", 0);
+    service_expect(board, 223, "", 0, 0, "\x08\x01", 2);
+    service_expect(board, 222, "\x08\x03", 2, -270, "", 0);
+    service_expect(board, 222, "\x08", 1, -280, "", 0);
+}
+END_TEST
+
+START_TEST(test_the_antenna_can_be_chosen_up_to_1_5)
+{
+    use(fresh_1_5);
+    for (char antenna = 1; antenna <= 3; antenna++) {
+        const char payload[] = {0x08, antenna};
+
+        service_expect(board, 110, payload, 2, 0, "", 0);
+        service_expect(board, 111, "", 0, 0, payload, 2);
+    }
+    expect_setting(2976, "\x03", 1);
+}
+END_TEST
+
+START_TEST(test_wifi_credentials_are_kept_and_listed_up_to_1_5)
+{
+    static const char set[] = "\x0A\x12\x0A\x04Home\x18\x03 \x01"
+                              "B\x06secret";
+    static const char list[] = "\x0A\x0C\x0A\x0A\x0A\x04Home\x18\x03 \x01";
+
+    use(fresh_1_5);
+    service_expect(board, 113, set, sizeof(set) - 1, 0, "", 0);
+    service_expect(board, 114, "", 0, 0, list, sizeof(list) - 1);
+    service_expect(board, 115, "", 0, 0, "", 0);
+    service_expect(board, 114, "", 0, 0, "", 0);
+}
+END_TEST
+
+START_TEST(test_wifi_credentials_of_unknown_kinds_fail)
+{
+    use(fresh_1_5);
+    service_expect(board, 113, "\x0A\x05\x0A\x01x\x18\x06", 7, -100, "", 0);
+    service_expect(board, 113, "\x0A\x05\x0A\x01x\x20\x04", 7, -100, "", 0);
+    service_expect(board, 113, "\x0A\x05\x0A\x01x", 5, -280, "", 0);
+}
+END_TEST
+
+START_TEST(test_a_wifi_scan_finds_what_is_in_the_air)
+{
+    static const char list[] = "\x0A\x1C\x0A\x1A\x0A\x07VPHOTON\x18\x03 \x01(\x06"
+                               "8\xCE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01";
+
+    use(fresh_1_5);
+    service_expect(board, 112, "", 0, 0, list, sizeof(list) - 1);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("control requests");
+    TCase *requests = tcase_create("requests");
+
+    tcase_add_unchecked_fixture(requests, make, drop);
+    tcase_add_checked_fixture(requests, setup, teardown);
+    tcase_set_timeout(requests, 60);
+    tcase_add_test(requests, test_2_2_0_answers_each_request_as_the_real_one);
+    tcase_add_test(requests, test_1_5_0_answers_each_request_as_the_real_one);
+    tcase_add_test(requests, test_1_0_0_knows_fewer_requests);
+    tcase_add_loop_test(requests, test_module_info_is_byte_for_byte_that_of_2_2_0, 0, 3);
+    tcase_add_test(requests, test_module_info_takes_8_ms);
+    tcase_add_test(requests, test_module_info_of_the_real_modules);
+    tcase_add_test(requests, test_diagnostics_are_the_text_of_the_console);
+    tcase_add_loop_test(requests, test_restarts_come_exactly_a_second_after_the_request, 0, 4);
+    tcase_add_test(requests, test_the_first_announced_restart_is_the_one_that_comes);
+    tcase_add_test(requests, test_dropping_all_requests_does_not_stop_a_restart);
+    tcase_add_test(
+        requests,
+        test_a_board_without_credentials_listens_again_half_a_second_after_it_was_stopped);
+    tcase_add_test(requests, test_listening_starts_at_once_when_asked_for);
+    tcase_add_test(requests, test_a_claim_code_is_stored);
+    tcase_add_test(requests, test_a_claimed_board_says_so);
+    tcase_add_loop_test(requests, test_keys_go_to_their_places_and_no_further, 0, 6);
+    tcase_add_test(requests, test_unknown_keys_are_invalid);
+    tcase_add_test(requests, test_a_server_s_address_is_stored_as_dfu_tools_store_it);
+    tcase_add_test(requests, test_the_server_s_protocol_can_be_changed);
+    tcase_add_test(requests, test_the_antenna_can_be_chosen_up_to_1_5);
+    tcase_add_test(requests, test_wifi_credentials_are_kept_and_listed_up_to_1_5);
+    tcase_add_test(requests, test_wifi_credentials_of_unknown_kinds_fail);
+    tcase_add_test(requests, test_a_wifi_scan_finds_what_is_in_the_air);
+    suite_add_tcase(suite, requests);
+    return suite;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(suite());
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
