@@ -18,9 +18,10 @@
 #define START_NS_FROM_101 (17 * MS)
 /* From the decision for DFU to the pull-up. */
 #define DFU_START_NS (9 * MS)
-/* From the pull-up going off to the reset that ends an update. */
-#define LEAVE_RESET_NS         (2900 * BOARD_NS_PER_US)
-#define LEAVE_RESET_NS_DELAYED (800 * BOARD_NS_PER_US)
+/* From the pull-up going off and the flags saved to the reset that ends an update; 1006 lost its wait
+ * loop here as in DETACH. */
+#define LEAVE_RESET_NS         (2600 * BOARD_NS_PER_US)
+#define LEAVE_RESET_NS_DELAYED (500 * BOARD_NS_PER_US)
 #define WATCHDOG_NS            (5000 * MS)
 #define WATCHDOG_PART2_VERSION 200
 #define TOGGLE_MS              50
@@ -175,8 +176,11 @@ void bootloader_finish_update(struct photon *photon)
         return;
     }
     engine_backup(photon, BACKUP_OTA, BACKUP_OTA_DONE);
-    cpu_spend(photon, photon->boot.quirks->leave == LEAVE_DELAYED ? LEAVE_RESET_NS_DELAYED
-                                                                  : LEAVE_RESET_NS);
+    if (photon->boot.quirks->leave == LEAVE_RESET_IN_STATUS) {
+        cpu_spend(photon, LEAVE_RESET_NS);
+    } else if (photon->boot.quirks->detach_visible) {
+        cpu_spend(photon, LEAVE_RESET_NS_DELAYED);
+    }
     engine_reset(photon, CAUSE_SOFTWARE, "update finished");
 }
 
