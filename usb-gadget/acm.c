@@ -20,8 +20,6 @@
 
 #define WRITE_SIZE              512
 
-static const struct acm_line_coding first_coding = {.rate = 9600, .data_bits = 8};
-
 struct read {
     struct transfer transfer;
     struct acm *acm;
@@ -41,7 +39,6 @@ struct acm {
     struct root_port *port;
     struct acm_owner owner;
     uint8_t interface, data_interface;
-    struct acm_line_coding coding;
     unsigned lines;
     bool open;
 
@@ -273,13 +270,7 @@ void acm_set_line_coding(struct acm *acm, const struct acm_line_coding *coding, 
                                             coding->parity,
                                             coding->data_bits};
 
-    acm->coding = *coding;
     ask(acm, SET_LINE_CODING, 0, data, sizeof(data), done, context);
-}
-
-struct acm_line_coding acm_line_coding(const struct acm *acm)
-{
-    return acm->coding;
 }
 
 void acm_set_lines(struct acm *acm, unsigned lines, acm_done *done, void *context)
@@ -300,11 +291,11 @@ void acm_send_break(struct acm *acm, uint16_t duration_ms, acm_done *done, void 
 
 /* --- life --- */
 
-void acm_open(struct acm *acm)
+void acm_open(struct acm *acm, const struct acm_line_coding *coding)
 {
     if (!acm->open) {
         acm->open = true;
-        acm_set_line_coding(acm, &acm->coding, NULL, NULL);
+        acm_set_line_coding(acm, coding, NULL, NULL);
         acm_set_lines(acm, ACM_DTR | ACM_RTS, NULL, NULL);
         start_reading(acm);
     }
@@ -346,7 +337,6 @@ struct acm *acm_new(struct root_port *port, const uint8_t *config, size_t length
     acm->owner = *owner;
     acm->interface = walk.control;
     acm->data_interface = walk.data;
-    acm->coding = first_coding;
     for (size_t i = 0; i < ACM_READS; i++) {
         struct read *read = &acm->reads[i];
 

@@ -54,14 +54,13 @@ uint8_t acm_interface(const struct acm *acm);
 uint8_t acm_data_interface(const struct acm *acm);
 
 /* The first open and the last close of the port. */
-void acm_open(struct acm *acm);
+void acm_open(struct acm *acm, const struct acm_line_coding *coding);
 void acm_close(struct acm *acm);
 
-/* Sends the line coding and remembers it for the next open; `done` may be NULL. Calls `done` at
+/* Sends the line coding; `done` may be NULL. Calls `done` at
  * once with TRANSFER_CANCELLED when too many requests are waiting. */
 void acm_set_line_coding(struct acm *acm, const struct acm_line_coding *coding, acm_done *done,
                          void *context);
-struct acm_line_coding acm_line_coding(const struct acm *acm);
 void acm_set_lines(struct acm *acm, unsigned lines, acm_done *done, void *context);
 unsigned acm_lines(const struct acm *acm);
 void acm_send_break(struct acm *acm, uint16_t duration_ms, acm_done *done, void *context);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/tty.h"
 #include "usb-gadget/preload/uevent.h"
 
 static void on_ready(evutil_socket_t fd, short what, void *context);
@@ -48,6 +49,7 @@ void connection_close(struct connection *connection)
     struct preload_server *server = connection->server;
     struct urb *urb;
 
+    tty_forget(connection);
     if (connection->handle != NULL) {
         TAILQ_REMOVE(&connection->handle->connections, connection, entry_of_handle);
     }
@@ -169,6 +171,10 @@ static bool begin(struct connection *connection, const struct preload_request *r
         connection->role = ROLE_CLOCK;
         connection_reply(connection, request->tag, 0, NULL, 0);
         return true;
+    case PRELOAD_TTY:
+        connection->role = ROLE_TTY;
+        tty_request(connection, request);
+        return true;
     default:
         return false;
     }
@@ -186,6 +192,12 @@ static bool handle(struct connection *connection, const struct preload_request *
     case ROLE_MONITOR:
         connection->groups = request->number;
         return request->operation == PRELOAD_MONITOR && length == 0;
+    case ROLE_TTY:
+        if (length == 0 && request->operation == PRELOAD_TTY) {
+            tty_request(connection, request);
+            return true;
+        }
+        return false;
     case ROLE_CLOCK:
         if (length == 0) {
             warp_request(connection, request);

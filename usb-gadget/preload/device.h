@@ -24,6 +24,7 @@
 #define ENDPOINT_ADDRESS    2
 #define ENDPOINT_ATTRIBUTES 3
 
+struct tty;
 struct usb_handle;
 
 /* One alternate setting of an interface. */
@@ -57,6 +58,7 @@ struct usb_device {
     struct usb_interface interfaces[USB_INTERFACES_MAX];
     unsigned interface_count;
 
+    struct tty *tty;   /* its serial port, or NULL */
     uint64_t poll_due; /* DFU: board time before which the device asked not to be polled */
 };
 

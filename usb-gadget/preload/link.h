@@ -15,9 +15,10 @@
 /* Of all transfers in flight together, as the kernel's usbfs_memory_mb. */
 #define LINK_MEMORY_MAX ((size_t)16 << 20)
 
-enum role { ROLE_NEW, ROLE_HANDLE, ROLE_MONITOR, ROLE_CLOCK };
+enum role { ROLE_NEW, ROLE_HANDLE, ROLE_MONITOR, ROLE_CLOCK, ROLE_TTY };
 
 struct urb;
+struct waiting;
 TAILQ_HEAD(urb_list, urb);
 
 /* One socket of a client. */
@@ -36,7 +37,8 @@ struct connection {
     unsigned urb_count;    /* in both */
     bool closing;          /* as soon as `ended` is empty */
 
-    uint32_t groups; /* ROLE_MONITOR */
+    uint32_t groups;         /* ROLE_MONITOR */
+    struct waiting *waiting; /* ROLE_TTY: the request that it waits for */
 };
 TAILQ_HEAD(connection_list, connection);
 
@@ -171,6 +173,8 @@ struct usb_device *server_device(struct preload_server *server, unsigned number)
 bool server_connected(const void *server, unsigned position);
 /* Soon shows the device as a new one: it changed while it was reset. */
 void server_replug(struct preload_server *server, struct usb_device *device);
+/* Tells the monitors that a device's serial port is gone. */
+void server_hide_tty(struct preload_server *server, const struct usb_device *device);
 
 /* Brings what the clients see up to what is attached. */
 void server_refresh(struct preload_server *server);

@@ -136,10 +136,29 @@ static void add_interfaces(struct properties *properties, const struct usb_devic
     properties_add(properties, "ID_USB_INTERFACES=%s", list);
 }
 
+/* ID_SERIAL: vendor, model and serial number. */
+static void serial_name(const struct usb_device *device, char *out, size_t size)
+{
+    const struct usb_identity *identity = &device->identity;
+    char vendor[USB_NAME_MAX], model[USB_NAME_MAX], serial[USB_NAME_MAX];
+
+    plain_name(identity->manufacturer, vendor, sizeof vendor);
+    plain_name(identity->product, model, sizeof model);
+    plain_name(identity->serial, serial, sizeof serial);
+    if (vendor[0] == '\0') {
+        snprintf(vendor, sizeof vendor, "%04x", device_u16(identity->device + 8));
+    }
+    if (model[0] == '\0') {
+        snprintf(model, sizeof model, "%04x", device_u16(identity->device + 10));
+    }
+    snprintf(out, size, "%s_%s%s%s", vendor, model, serial[0] != '\0' ? "_" : "", serial);
+}
+
 static void add_identity(struct properties *properties, const struct usb_device *device)
 {
     const struct usb_identity *identity = &device->identity;
     char vendor[USB_NAME_MAX], model[USB_NAME_MAX], serial[USB_NAME_MAX];
+    char whole[USB_NAME_MAX * 3 + 2];
 
     properties_add(properties, "ID_BUS=usb");
     add_name(properties, "ID_MODEL", identity->product, device_u16(identity->device + 10), model,
@@ -148,8 +167,8 @@ static void add_identity(struct properties *properties, const struct usb_device 
     add_name(properties, "ID_VENDOR", identity->manufacturer, device_u16(identity->device + 8),
              vendor, sizeof vendor);
     plain_name(identity->serial, serial, sizeof serial);
-    properties_add(properties, "ID_SERIAL=%s_%s%s%s", vendor, model, serial[0] != '\0' ? "_" : "",
-                   serial);
+    serial_name(device, whole, sizeof whole);
+    properties_add(properties, "ID_SERIAL=%s", whole);
     if (serial[0] != '\0') {
         properties_add(properties, "ID_SERIAL_SHORT=%s", serial);
     }
@@ -190,4 +209,44 @@ void properties_of_udev_interface(struct properties *properties, const struct us
     if (device->position != 0) {
         add_path(properties, device, suffix);
     }
+}
+
+/* --- serial ports --- */
+
+static void path_of_interface(const struct usb_device *device,
+                              const struct usb_interface *interface, char *out, size_t size)
+{
+    snprintf(out, size, "platform-vphoton.0-usb-0:%u:%u.%u", device->position,
+             device->identity.config[CONFIG_VALUE], interface->number);
+}
+
+void properties_of_tty(struct properties *properties, unsigned index, const char *node_prefix)
+{
+    properties_add(properties, "MAJOR=%d", PRELOAD_TTY_MAJOR);
+    properties_add(properties, "MINOR=%u", index);
+    properties_add(properties, "DEVNAME=%sttyACM%u", node_prefix, index);
+}
+
+void properties_tty_links(const struct usb_device *device, const struct usb_interface *interface,
+                          char *by_id, char *by_path, size_t size)
+{
+    char name[USB_NAME_MAX * 3 + 2], path[64];
+
+    serial_name(device, name, sizeof name);
+    path_of_interface(device, interface, path, sizeof path);
+    snprintf(by_id, size, "serial/by-id/usb-%.400s-if%02x", name, interface->number);
+    snprintf(by_path, size, "serial/by-path/%s", path);
+}
+
+void properties_of_udev_tty(struct properties *properties, const struct usb_device *device,
+                            const struct usb_interface *interface)
+{
+    char by_id[512], by_path[512];
+
+    add_identity(properties, device);
+    properties_add(properties, "ID_USB_INTERFACE_NUM=%02x", interface->number);
+    properties_add(properties, "ID_USB_DRIVER=cdc_acm");
+    properties_of_udev_interface(properties, device, interface);
+    properties_tty_links(device, interface, by_id, by_path, sizeof by_id);
+    properties_add(properties, "DEVLINKS=/dev/%s /dev/%s", by_id, by_path);
 }

@@ -29,4 +29,12 @@ void properties_of_udev_device(struct properties *properties, const struct usb_d
 void properties_of_udev_interface(struct properties *properties, const struct usb_device *device,
                                   const struct usb_interface *interface);
 
+/* The same for a serial port that `interface` of the device carries. */
+void properties_of_tty(struct properties *properties, unsigned index, const char *node_prefix);
+void properties_of_udev_tty(struct properties *properties, const struct usb_device *device,
+                            const struct usb_interface *interface);
+/* udev's links to the port's node, below /dev; `size` is the room of each. */
+void properties_tty_links(const struct usb_device *device, const struct usb_interface *interface,
+                          char *by_id, char *by_path, size_t size);
+
 #endif

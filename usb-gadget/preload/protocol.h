@@ -44,6 +44,7 @@ enum preload_operation {
     PRELOAD_ADOPT,    /* tag: inode of a handle's socket. A further connection of a handle */
     PRELOAD_MONITOR,  /* number: netlink groups; again whenever they change */
     PRELOAD_CLOCK,    /* a warping process */
+    PRELOAD_TTY,      /* number: n of ttyACMn, type: enum preload_tty; the data is its lines */
 
     PRELOAD_SUBMIT,  /* type, endpoint, setup, length, flags; answered when it has ended */
     PRELOAD_DISCARD, /* tag: of a SUBMIT on any connection of the handle; cancels it */
@@ -63,6 +64,21 @@ enum preload_operation {
     PRELOAD_ADVANCE, /* tag: nanoseconds to sleep. The reply's data is what has passed, 64 bits */
     PRELOAD_ADVANCE_POLL /* the same, ending early when something happened */
 };
+
+/* What happened to a serial port, or is asked of it. */
+enum preload_tty {
+    PRELOAD_TTY_OPENED,
+    PRELOAD_TTY_CHANGED, /* its terminal settings, perhaps */
+    PRELOAD_TTY_LINES,
+    PRELOAD_TTY_SET_LINES, /* length: 1 DTR, 2 RTS */
+    PRELOAD_TTY_BREAK      /* length: 1 begins, 0 ends */
+};
+
+/* In the server's folder: links PRELOAD_TTY_LINK and n to the pty of ttyACMn, and PRELOAD_PTS_LINK
+ * and the pty's number to n. */
+#define PRELOAD_TTY_LINK  "tty"
+#define PRELOAD_PTS_LINK  "pts"
+#define PRELOAD_TTY_MAJOR 166
 
 enum preload_transfer_type { PRELOAD_CONTROL, PRELOAD_BULK, PRELOAD_INTERRUPT };
 

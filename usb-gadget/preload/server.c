@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/tty.h"
 #include "usb-gadget/preload/uevent.h"
 
 #define LISTEN_BACKLOG 64
@@ -17,12 +18,11 @@
 
 /* --- telling the clients --- */
 
-static void tell_monitors(struct preload_server *server, const char *action,
-                          const struct usb_device *device, const struct usb_interface *interface)
+static void tell_monitors(struct preload_server *server, struct uevent event)
 {
     static const uint32_t groups[] = {UEVENT_KERNEL, UEVENT_UDEV};
-    const struct uevent event = {action, device, interface, ++server->uevent_sequence};
 
+    event.sequence = ++server->uevent_sequence;
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         uint8_t message[UEVENT_MAX];
         size_t length = 0;
@@ -41,22 +41,44 @@ static void tell_monitors(struct preload_server *server, const char *action,
     }
 }
 
+static void tell(struct preload_server *server, const char *action, const struct usb_device *device,
+                 const struct usb_interface *interface)
+{
+    tell_monitors(server,
+                  (struct uevent){.action = action, .device = device, .interface = interface});
+}
+
+static void tell_of_tty(struct preload_server *server, const char *action,
+                        const struct usb_device *device)
+{
+    if (device->tty != NULL) {
+        tell_monitors(server, (struct uevent){.action = action, .device = device, .tty = true});
+    }
+}
+
+void server_hide_tty(struct preload_server *server, const struct usb_device *device)
+{
+    tell_of_tty(server, "remove", device);
+}
+
 static void show(struct preload_server *server, struct usb_device *device)
 {
-    tell_monitors(server, "add", device, NULL);
+    tell(server, "add", device, NULL);
     for (unsigned i = 0; i < device->interface_count; i++) {
-        tell_monitors(server, "add", device, &device->interfaces[i]);
+        tell(server, "add", device, &device->interfaces[i]);
     }
-    tell_monitors(server, "bind", device, NULL);
+    tell_of_tty(server, "add", device);
+    tell(server, "bind", device, NULL);
 }
 
 static void hide(struct preload_server *server, struct usb_device *device)
 {
+    tell_of_tty(server, "remove", device);
     for (unsigned i = 0; i < device->interface_count; i++) {
-        tell_monitors(server, "remove", device, &device->interfaces[i]);
+        tell(server, "remove", device, &device->interfaces[i]);
     }
-    tell_monitors(server, "unbind", device, NULL);
-    tell_monitors(server, "remove", device, NULL);
+    tell(server, "unbind", device, NULL);
+    tell(server, "remove", device, NULL);
 }
 
 /* --- the hub --- */
@@ -101,8 +123,10 @@ static void disconnect(struct preload_server *server, struct hub_port *port)
     port->device = NULL;
     usbfs_unplug(server, device);
     urb_cancel_own(server, device);
+    tree_remove_tty(&server->tree, device);
     tree_remove(&server->tree, device);
     hide(server, device);
+    tty_remove(device);
     free(device);
 }
 
@@ -112,6 +136,20 @@ static bool is_current(const struct hub_port *port)
 
     return port->device != NULL ? port->device->generation == generation
                                 : !root_port_attached(port->port) || port->refused == generation;
+}
+
+/* A device whose serial port cannot be shown is shown without it. */
+static bool show_files(struct preload_server *server, struct usb_device *device)
+{
+    (void)tty_add(server, device);
+    if (!tree_add(&server->tree, device)) {
+        return false;
+    }
+    if (device->tty != NULL && !tree_add_tty(&server->tree, device)) {
+        tree_remove_tty(&server->tree, device);
+        tty_remove(device);
+    }
+    return true;
 }
 
 /* Brings what the clients see up to what is attached. */
@@ -130,7 +168,8 @@ static void refresh(struct preload_server *server, unsigned position)
     }
     port->refused = port->port->generation;
     struct usb_device *device = device_enumerate(port->port, position, next_number(server));
-    if (device != NULL && !tree_add(&server->tree, device)) {
+    if (device != NULL && !show_files(server, device)) {
+        tty_remove(device);
         free(device);
         device = NULL;
     }
@@ -360,6 +399,7 @@ void preload_server_free(struct preload_server *server)
         }
         if (port->device != NULL) {
             urb_cancel_own(server, port->device);
+            tty_remove(port->device);
             free(port->device);
         }
     }

@@ -130,6 +130,20 @@ void shim_close_hidden(int fd);
 /* Whether the other end of a socket is closed; false for -1. */
 bool shim_hung_up(int fd);
 
+/* --- shim_tty.c --- */
+
+/* The n of the ttyACMn that a path leads to, or -1. */
+int shim_tty(const struct shim_path *where);
+/* The n of the ttyACMn that a descriptor is open on, or -1. */
+int shim_tty_fd(int fd);
+int shim_tty_open(int index, int flags);
+/* False when the request is the system's to handle. */
+bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result);
+/* Makes a port's status out of its file's, or out of its pty's; false when the pty is none of ours.
+ */
+void shim_fix_tty_stat(int index, struct stat *status);
+bool shim_fix_pts_stat(struct stat *status);
+
 /* --- shim_usbfs.c --- */
 
 int shim_usb_open(unsigned number, int flags);

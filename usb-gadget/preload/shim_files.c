@@ -26,6 +26,10 @@ static int open_at(int folder, const char *path, int flags, mode_t mode)
     if (number != 0 && (flags & (O_PATH | O_DIRECTORY)) == 0) {
         return shim_usb_open(number, flags);
     }
+    int tty = shim_tty(&where);
+    if (tty >= 0 && (flags & (O_PATH | O_DIRECTORY)) == 0) {
+        return shim_tty_open(tty, flags);
+    }
     return (int)raw_errno(SYS_openat, where.folder, where.path, flags, mode);
 }
 

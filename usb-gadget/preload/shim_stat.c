@@ -23,8 +23,11 @@ static int stat_at(int folder, const char *path, struct stat *status, int flags)
     shim_resolve(&where, folder, path);
     int result = (int)raw_errno(SYS_newfstatat, where.folder, where.path, status, flags);
     unsigned number = result == 0 ? shim_node(where.ours) : 0;
+    int tty = result == 0 && !S_ISLNK(status->st_mode) ? shim_tty(&where) : -1;
     if (number != 0) {
         shim_fix_stat(number, status);
+    } else if (tty >= 0) {
+        shim_fix_tty_stat(tty, status);
     }
     return result;
 }
@@ -46,6 +49,8 @@ SHIM_EXPORT int fstat(int fd, struct stat *status)
 
     if (slot != NULL) {
         shim_fix_stat(slot->info.number, status);
+    } else if (result == 0) {
+        (void)shim_fix_pts_stat(status);
     }
     return result;
 }
@@ -98,11 +103,11 @@ int __fxstat64(int version, int fd, struct stat64 *status) SHIM_ALIAS(__fxstat);
 int __fxstatat64(int version, int folder, const char *path, struct stat64 *status, int flags)
     SHIM_ALIAS(__fxstatat);
 
-static void fix_statx(unsigned number, struct statx *status)
+static void fix_statx(unsigned major_number, unsigned minor_number, struct statx *status)
 {
     status->stx_mode = NODE_MODE;
-    status->stx_rdev_major = PRELOAD_USB_MAJOR;
-    status->stx_rdev_minor = number - 1;
+    status->stx_rdev_major = major_number;
+    status->stx_rdev_minor = minor_number;
     status->stx_size = 0;
     status->stx_blocks = 0;
 }
@@ -124,8 +129,11 @@ SHIM_EXPORT int statx(int folder, const char *restrict path, int flags, unsigned
     } else {
         number = shim_node(where.ours);
     }
+    int tty = S_ISLNK(status->stx_mode) ? -1 : shim_tty(&where);
     if (number != 0) {
-        fix_statx(number, status);
+        fix_statx(PRELOAD_USB_MAJOR, number - 1, status);
+    } else if (tty >= 0) {
+        fix_statx(PRELOAD_TTY_MAJOR, (unsigned)tty, status);
     }
     return result;
 }

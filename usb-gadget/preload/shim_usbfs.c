@@ -702,5 +702,10 @@ SHIM_EXPORT int ioctl(int fd, unsigned long request, ...)
             return shim_usb_ioctl(slot, fd, request, argument);
         }
     }
+    int result;
+    if (_IOC_TYPE(request) == 'T' && shim_active() &&
+        shim_tty_ioctl(fd, request, argument, &result)) {
+        return result;
+    }
     return (int)raw_errno(SYS_ioctl, fd, request, argument);
 }

@@ -143,6 +143,17 @@ static bool put_properties(int folder, const char *name, struct properties *prop
     return put(folder, name, text, length);
 }
 
+bool tree_put(const struct tree *tree, const char *path, const char *text)
+{
+    return put(tree->root, path, text, strlen(text));
+}
+
+bool tree_put_properties(const struct tree *tree, const char *path, struct properties *properties,
+                         const char *head, const char *mark)
+{
+    return put_properties(tree->root, path, properties, head, mark);
+}
+
 static int open_folder(int folder, const char *name)
 {
     return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

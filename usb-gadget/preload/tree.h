@@ -29,4 +29,14 @@ void tree_update_configuration(struct tree *tree, const struct usb_device *devic
 void tree_update_interface(struct tree *tree, const struct usb_device *device,
                            const struct usb_interface *interface);
 
+/* The same for the device's serial port, once the device is shown (tree_tty.c). */
+bool tree_add_tty(const struct tree *tree, const struct usb_device *device);
+void tree_remove_tty(const struct tree *tree, const struct usb_device *device);
+
+/* A file with a text, or with properties as lines, each behind `mark`. Paths are below the root. */
+struct properties;
+bool tree_put(const struct tree *tree, const char *path, const char *text);
+bool tree_put_properties(const struct tree *tree, const char *path, struct properties *properties,
+                         const char *head, const char *mark);
+
 #endif

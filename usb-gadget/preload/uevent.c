@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "usb-gadget/preload/tty.h"
 #include "usb-gadget/preload/uevent.h"
 
 #define UDEV_MAGIC 0xFEEDCAFE
@@ -54,6 +55,10 @@ static const char *devtype(const struct uevent *event)
 
 static void format_path(const struct uevent *event, char *out, size_t size)
 {
+    if (event->tty) {
+        tty_devpath(event->device, out, size);
+        return;
+    }
     if (event->interface == NULL) {
         snprintf(out, size, "%s", event->device->devpath);
         return;
@@ -67,8 +72,10 @@ static void add_properties(const struct uevent *event, const char *path, bool ud
 {
     properties_add(properties, "ACTION=%s", event->action);
     properties_add(properties, "DEVPATH=%s", path);
-    properties_add(properties, "SUBSYSTEM=usb");
-    if (event->interface != NULL) {
+    properties_add(properties, "SUBSYSTEM=%s", event->tty ? "tty" : "usb");
+    if (event->tty) {
+        properties_of_tty(properties, event->device->tty->index, udev ? "/dev/" : "");
+    } else if (event->interface != NULL) {
         properties_of_interface(properties, event->device, event->interface);
     } else {
         /* The driver "usb" binds a device after it was added and leaves before it is removed. */
@@ -80,7 +87,9 @@ static void add_properties(const struct uevent *event, const char *path, bool ud
         return;
     }
     properties_add(properties, "USEC_INITIALIZED=1");
-    if (event->interface != NULL) {
+    if (event->tty) {
+        properties_of_udev_tty(properties, event->device, tty_interface(event->device));
+    } else if (event->interface != NULL) {
         properties_of_udev_interface(properties, event->device, event->interface);
     } else {
         properties_of_udev_device(properties, event->device);
@@ -90,7 +99,7 @@ static void add_properties(const struct uevent *event, const char *path, bool ud
 size_t uevent_format(const struct uevent *event, uint32_t group, uint8_t out[static UEVENT_MAX])
 {
     struct properties properties = {0};
-    char path[96];
+    char path[160];
     size_t head;
 
     format_path(event, path, sizeof path);
@@ -102,8 +111,8 @@ size_t uevent_format(const struct uevent *event, uint32_t group, uint8_t out[sta
             .head_size = sizeof udev,
             .properties_offset = sizeof udev,
             .properties_length = (uint32_t)properties.length,
-            .subsystem_hash = htonl(uevent_hash("usb")),
-            .devtype_hash = htonl(uevent_hash(devtype(event))),
+            .subsystem_hash = htonl(uevent_hash(event->tty ? "tty" : "usb")),
+            .devtype_hash = event->tty ? 0 : htonl(uevent_hash(devtype(event))),
         };
         head = sizeof udev;
         memcpy(out, &udev, head);

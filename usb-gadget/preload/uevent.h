@@ -19,6 +19,7 @@ struct uevent {
     const char *action; /* "add", "bind", "unbind", "remove" */
     const struct usb_device *device;
     const struct usb_interface *interface; /* NULL: the device */
+    bool tty;                              /* rather the device's serial port */
     uint64_t sequence;
 };
 

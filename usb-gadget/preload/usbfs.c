@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/tty.h"
 
 /* What the kernel waits for its own control requests. */
 #define REQUEST_TIMEOUT_MS 5000
@@ -52,6 +53,7 @@ static int claim(struct usb_handle *handle, uint32_t number, bool evict)
     if (interface->owner != NULL || (interface->driver != NULL && !evict)) {
         return -EBUSY;
     }
+    tty_evict(handle->server, handle->device, interface);
     interface->driver = NULL;
     interface->owner = handle;
     return 0;
@@ -416,6 +418,7 @@ static int detach(struct usb_handle *handle, uint32_t number)
     if (interface->owner != NULL) {
         release(interface->owner, interface);
     } else if (interface->driver != NULL) {
+        tty_evict(handle->server, handle->device, interface);
         interface->driver = NULL;
     } else {
         return -ENODATA;
