@@ -493,6 +493,14 @@ static void put_token(struct shim_slot *slot, int fd)
     slot->token = true;
 }
 
+static bool is_writable(int fd)
+{
+    struct pollfd visible = {.fd = fd, .events = POLLOUT};
+    const struct timespec now = {0};
+
+    return raw(SYS_ppoll, &visible, 1, &now, NULL, 0) == 1;
+}
+
 /* The next URB that has ended. When there is none the visible socket is made unwritable, so that
  * the program's poll sleeps. */
 static struct usbdevfs_urb *reap_now(struct shim_slot *slot, int fd)
@@ -504,7 +512,8 @@ static struct usbdevfs_urb *reap_now(struct shim_slot *slot, int fd)
     } else if (shim_hung_up(slot->calls[0])) {
         slot->gone = true;
     }
-    if (urb != NULL || slot->token) {
+    /* A server that was slow to take the token after its last reply has taken our next one. */
+    if (urb != NULL || (slot->token && !is_writable(fd))) {
         return urb;
     }
     put_token(slot, fd);
