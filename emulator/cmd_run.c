@@ -158,6 +158,8 @@ static bool open_events(struct run *run, const struct wish *wish, struct complai
     if (!run->events) {
         return complain(complaint, "%s: cannot write: %s", wish->events, strerror(errno));
     }
+    /* Who reads along learns of an event when it happens. */
+    setvbuf(run->events, NULL, _IOLBF, 0);
     desk_trace(&run->desk, run->events);
     return true;
 }

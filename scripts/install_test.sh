@@ -18,26 +18,17 @@ PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 # The folder of the installation is in the file, so that it works from where it was installed to.
 pkg-config --exists --print-errors libphoton
-cat >"$stage/work/harness.c" <<'END'
-#include <photon.h>
-#include <release.h>
-#include <stdio.h>
-
-int main(void)
-{
-    const struct release *release = release_find("0.4.3");
-
-    if (release == NULL) {
-        return 1;
-    }
-    printf("release %s\n", release->name);
-    return 0;
-}
-END
 # shellcheck disable=SC2046 # options are words
-gcc -std=c11 -Wall -Wextra -Werror -o "$stage/work/harness" "$stage/work/harness.c" \
+gcc -std=c11 -Wall -Wextra -Werror -o "$stage/work/leave" docs/examples/leave.c \
     $(pkg-config --cflags --libs libphoton)
-test "$("$stage/work/harness")" = 'release 0.4.3'
+"$stage/work/leave" 0.4.3 | tail -n 2 | diff - /dev/fd/3 3<<END
+GETSTATUS, data:   ACK, bState 7 of 6 bytes
+GETSTATUS, status: no answer
+END
+"$stage/work/leave" 0.4.5 | tail -n 2 | diff - /dev/fd/3 3<<END
+GETSTATUS, data:   ACK, bState 5 of 6 bytes
+GETSTATUS, status: ACK
+END
 
 test -s "$stage/share/man/man1/vphoton.1"
 if command -v mandoc >/dev/null; then
