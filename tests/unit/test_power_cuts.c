@@ -495,7 +495,7 @@ static void one_case(struct course *course, unsigned step)
     struct flash *flash;
 
     course->cases++;
-    course->board->ops->restore(course->board, course->snapshots[step]);
+    ck_assert(course->board->ops->restore(course->board, course->snapshots[step]));
     test_record(course->board, &record);
     flash = photon_flash(course->board);
     flash_cut_at(flash, course->operation, course->cut);
