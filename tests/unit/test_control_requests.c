@@ -76,8 +76,7 @@ struct asked {
 
 static const struct asked asked_2_2[] = {
     FAILS(10, -120),
-    ANSWERS(20, "\x0A\x18"
-                "270023001247333337383536"),
+    ANSWERS(20, "\x0A\x18" TEST_DEVICE_ID),
     FAILS(21, -1),
     ANSWERS(30, "\x0A\x05"
                 "2.2.0"),

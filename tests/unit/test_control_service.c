@@ -54,8 +54,7 @@ static void settle(void)
 
 START_TEST(test_a_session_is_byte_for_byte_that_of_2_2_0)
 {
-    static const char id[] = "\x0A\x18"
-                             "270023001247333337383536";
+    static const char id[] = "\x0A\x18" TEST_DEVICE_ID;
 
     EXPECT_IN(1, 0, 0x14, 64, 3, 0, 0, 0, 0, 0, 1, 0);
     settle();
