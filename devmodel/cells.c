@@ -25,11 +25,6 @@ unsigned cells_page_of(uint32_t address)
     return (address - FLASH_BASE) / FLASH_PAGE;
 }
 
-size_t cells_pages_in(uint32_t address, uint32_t length)
-{
-    return length == 0 ? 0 : cells_page_of(address + length - 1) - cells_page_of(address) + 1;
-}
-
 size_t cells_within_page(uint32_t address, size_t length)
 {
     size_t room = FLASH_PAGE - address % FLASH_PAGE;
@@ -259,7 +254,7 @@ size_t cells_clear(struct cells *cells, uint32_t address, const uint8_t *data, s
 
 void cells_erase(struct cells *cells, uint32_t address, uint32_t length)
 {
-    for (size_t i = 0; i < cells_pages_in(address, length); i++) {
+    for (size_t i = 0; i < length / FLASH_PAGE; i++) {
         struct cells_page **page = &cells->pages[cells_page_of(address) + i];
 
         cells_page_release(*page);

@@ -23,9 +23,8 @@ struct cells {
     struct cells_page *pages[FLASH_PAGES];
 };
 
-/* Number of the page that contains `address`, and how many pages a range touches. */
+/* Number of the page that contains `address`. */
 unsigned cells_page_of(uint32_t address);
-size_t cells_pages_in(uint32_t address, uint32_t length);
 /* Bytes from `address` to the end of its page, at most `length`. */
 size_t cells_within_page(uint32_t address, size_t length);
 

@@ -23,15 +23,16 @@ const struct flash_sector flash_sectors[FLASH_SECTORS] = {
 
 enum step_kind { STEP_ERASE, STEP_PROGRAM, STEP_PROTECT };
 
-/* A run of operations that may still be taken back, with the pages as they were before it. */
+/* A run of operations that may still be taken back, and what was there before it. */
 struct step {
     struct step *older, *newer;
     enum step_kind kind;
     uint64_t start, unit_ns;
     uint64_t operation, units; /* the first one's number, and how many */
     uint32_t address, length;
-    uint16_t nwrp; /* before STEP_PROTECT */
-    struct cells_page *before[];
+    struct cells_page **pages; /* STEP_ERASE: the sector's, shared */
+    uint8_t *bytes;            /* STEP_PROGRAM: the range's */
+    uint16_t nwrp;             /* STEP_PROTECT */
 };
 
 struct flash {
@@ -74,10 +75,20 @@ static uint64_t step_end(const struct step *step)
     return step->start + step->units * step->unit_ns;
 }
 
+static size_t step_pages(const struct step *step)
+{
+    return step->kind == STEP_ERASE ? step->length / FLASH_PAGE : 0;
+}
+
+static size_t step_bytes(const struct step *step)
+{
+    return step->kind == STEP_PROGRAM ? step->length : 0;
+}
+
 static void step_free(struct step *step)
 {
-    for (size_t i = 0; i < cells_pages_in(step->address, step->length); i++) {
-        cells_page_release(step->before[i]);
+    for (size_t i = 0; i < step_pages(step); i++) {
+        cells_page_release(step->pages[i]);
     }
     free(step);
 }
@@ -91,7 +102,6 @@ static void forget_oldest(struct flash *flash)
     step_free(step);
 }
 
-/* For one that has been taken back: its pages are where they were. */
 static void forget_newest(struct flash *flash)
 {
     struct step *step = flash->newest;
@@ -108,44 +118,57 @@ static void forget_steps(struct flash *flash)
     }
 }
 
-/* Remembers a step and the pages that it changes, as they are before. When memory is short all
- * steps become final instead, and false: a power failure then finds these operations done. */
-static bool step_append(struct flash *flash, const struct step *model,
-                        struct cells_page *const *pages)
+/* Appends a step like `model`, with room for what was there before. When memory is short all steps
+ * become final instead, and NULL: a power failure then finds these operations done. */
+static struct step *step_append(struct flash *flash, const struct step *model)
 {
-    size_t count = cells_pages_in(model->address, model->length);
-    struct step *step = malloc(sizeof(*step) + count * sizeof(step->before[0]));
+    size_t pages = step_pages(model) * sizeof(model->pages[0]);
+    struct step *step = malloc(sizeof(*step) + pages + step_bytes(model));
 
     if (step == NULL) {
         forget_steps(flash);
-        return false;
+        return NULL;
     }
     *step = *model;
-    for (size_t i = 0; i < count; i++) {
-        step->before[i] = cells_page_share(pages[i]);
-    }
+    step->pages = (struct cells_page **)(step + 1);
+    step->bytes = (uint8_t *)(step + 1);
     step->older = flash->newest;
     step->newer = NULL;
     *(flash->newest != NULL ? &flash->newest->newer : &flash->oldest) = step;
     flash->newest = step;
-    return true;
+    return step;
 }
 
-/* Remembers what is about to be done. */
+/* Remembers what is there before something is done. */
 static void remember(struct flash *flash, struct step model)
 {
     model.start = flash->clock;
     model.operation = flash->operations;
     model.nwrp = flash->nwrp;
-    (void)step_append(flash, &model, &flash->cells.pages[cells_page_of(model.address)]);
+
+    struct step *step = step_append(flash, &model);
+
+    if (step == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < step_pages(step); i++) {
+        step->pages[i] = cells_page_share(flash->cells.pages[cells_page_of(step->address) + i]);
+    }
+    flash_read(flash, step->address, step->bytes, step_bytes(step));
 }
 
 static bool copy_steps(struct flash *flash, const struct flash *from)
 {
     for (const struct step *model = from->oldest; model != NULL; model = model->newer) {
-        if (!step_append(flash, model, model->before)) {
+        struct step *step = step_append(flash, model);
+
+        if (step == NULL) {
             return false;
         }
+        for (size_t i = 0; i < step_pages(step); i++) {
+            step->pages[i] = cells_page_share(model->pages[i]);
+        }
+        memcpy(step->bytes, model->bytes, step_bytes(step));
     }
     return true;
 }
@@ -540,10 +563,7 @@ enum flash_status flash_protect(struct flash *flash, uint16_t nwrp)
     }
     nwrp &= FLASH_NWRP_NONE;
     if (fate.done + fate.half > 0) {
-        remember(flash, (struct step){.kind = STEP_PROTECT,
-                                      .unit_ns = PROTECT_NS,
-                                      .units = 1,
-                                      .address = FLASH_BASE});
+        remember(flash, (struct step){.kind = STEP_PROTECT, .unit_ns = PROTECT_NS, .units = 1});
         flash->nwrp = fate.half ? half_protect(flash, flash->nwrp, nwrp, flash->operations) : nwrp;
     }
     return conclude(flash, fate, PROTECT_NS,
@@ -576,54 +596,30 @@ bool flash_powered(const struct flash *flash)
     return flash->powered;
 }
 
-/* Puts back one page of a programmed run, except for what had been done of it: `whole` bytes from
- * `address` on, and half of the unit behind those. */
-static void take_back_page(struct flash *flash, struct cells_page **before, uint32_t address,
-                           size_t whole, size_t half, uint64_t operation)
-{
-    struct cells_page **page = &flash->cells.pages[cells_page_of(address)];
-    const uint8_t *data = cells_peek(&flash->cells, address);
-    struct cells_page *after = *page;
-
-    *page = *before;
-    *before = NULL;
-    (void)cells_clear(&flash->cells, address, data, whole);
-    if (half > 0) {
-        cells_clear_half(&flash->cells, address + (uint32_t)whole, data + whole, half,
-                         noise_of(flash, operation));
-    }
-    cells_page_release(after);
-}
-
-static void take_back_program(struct flash *flash, struct step *step, struct fate fate)
+/* Puts back what a programmed run changed behind the units that had been done. Where memory is
+ * short the run stays. */
+static void take_back_program(struct flash *flash, const struct step *step, struct fate fate)
 {
     uint32_t unit = step->length / (uint32_t)step->units;
-    size_t whole = (size_t)fate.done * unit;
-    size_t half = fate.half ? unit : 0;
-    uint64_t operation = step->operation + fate.done;
+    uint32_t whole = (uint32_t)fate.done * unit;
+    uint32_t half = step->address + whole;
+    uint8_t data[FLASH_WORD];
 
-    for (size_t at = 0, i = 0; at < step->length; i++) {
-        uint32_t address = step->address + (uint32_t)at;
-        size_t part = cells_within_page(address, step->length - at);
-
-        if (whole < at + part) {
-            size_t keep = whole > at ? whole - at : 0;
-
-            take_back_page(flash, &step->before[i], address, keep, whole >= at ? half : 0,
-                           operation);
-        }
-        at += part;
+    flash_read(flash, half, data, unit);
+    (void)cells_store(&flash->cells, half, step->bytes + whole, step->length - whole);
+    if (fate.half) {
+        cells_clear_half(&flash->cells, half, data, unit,
+                         noise_of(flash, step->operation + fate.done));
     }
 }
 
-static void take_back_erase(struct flash *flash, struct step *step, struct fate fate)
+static void take_back_erase(struct flash *flash, const struct step *step, struct fate fate)
 {
-    for (unsigned i = 0; i < cells_pages_in(step->address, step->length); i++) {
+    for (size_t i = 0; i < step_pages(step); i++) {
         struct cells_page **page = &flash->cells.pages[cells_page_of(step->address) + i];
 
         cells_page_release(*page);
-        *page = step->before[i];
-        step->before[i] = NULL;
+        *page = cells_page_share(step->pages[i]);
     }
     if (fate.half) {
         cells_erase_half(&flash->cells, step->address, step->length,
