@@ -5,8 +5,8 @@
  * Offsets are those of the *application* section, which are the addresses of DFU alternate
  * setting 1. Two formats: "swap" (WICED 3.3, system <= 0.6.4) and "sequence" (WICED 3.7.0-7, system
  * >= 0.7.0, whose code lives in system-part2). Which driver runs, and with which faults, is a row
- * the caller passes in. Source: device-os v0.4.0-v2.2.0 flash_mal.c, dct.h, the WICED library
- * objects; see dct.c.
+ * the caller passes in: dct_swap.c and dct_sequence.c. Source: device-os v0.4.0-v2.2.0 flash_mal.c,
+ * dct.h, and the real images at work.
  */
 #ifndef PHOTON_DCT_H
 #define PHOTON_DCT_H
@@ -52,10 +52,11 @@ struct dct_rules {
     bool in_place; /* DCT_FORMAT_SWAP: try to program over the current copy first */
 };
 
-/* DCT_HANG: the driver loops for ever in its erase retry; the CPU is lost until reset. */
+/* DCT_ERROR: refused, or failed on the way, or the power is gone. DCT_HANG: the driver loops for
+ * ever in its erase retry; the CPU is lost until reset. */
 enum dct_status { DCT_OK, DCT_ERROR, DCT_HANG };
 
-/* Makes sure that there is a current copy, as the driver does at its first use (may erase and
+/* Makes sure that there is a copy that holds, as the driver does at its first use (may erase and
  * program). */
 __attribute__((warn_unused_result)) enum dct_status dct_open(struct flash *flash,
                                                              const struct dct_rules *rules);

@@ -30,6 +30,8 @@ uint8_t support_dct_byte(uint32_t at);
 /* A whole copy at `address`: a header in this state, and something in every byte behind it up to
  * 0x3E00. No tail. */
 void support_dct_load(struct flash *flash, uint32_t address, const char state[8]);
+/* Gives a copy the sequence format's tail; `error` is XORed into its checksum. */
+void support_dct_seal(struct flash *flash, uint32_t address, uint8_t sequence, uint8_t error);
 /* Erases done since new. */
 unsigned support_dct_erases(const struct flash *flash);
 

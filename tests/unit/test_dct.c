@@ -62,6 +62,16 @@ static void assert_header(uint32_t address, const char state[8])
     ck_assert_mem_eq(found, expected, sizeof(found));
 }
 
+static struct flash_report reports[64];
+static size_t report_count;
+
+static void note(void *context, const struct flash_report *report)
+{
+    (void)context;
+    ck_assert_uint_lt(report_count, sizeof(reports) / sizeof(reports[0]));
+    reports[report_count++] = *report;
+}
+
 /* --- the section --- */
 
 START_TEST(test_application_section_has_8836_bytes_at_7548)
@@ -81,19 +91,18 @@ static const struct {
     {STATE_CURRENT, NULL, 1, 1},
     {NULL, STATE_CURRENT, 2, 2},
     {STATE_CURRENT, STATE_CURRENT, 1, 1},
-    {STATE_SUPERSEDED, STATE_CURRENT, 2, 2},
+    {STATE_SUPERSEDED, STATE_CURRENT, 2, 1}, /* without tails is_current does not count */
     {STATE_CURRENT, STATE_SUPERSEDED, 1, 1},
     {STATE_INCOMPLETE, STATE_CURRENT, 2, 2},
     {STATE_EMPTY, NULL, 1, 1},
     {STATE_SUPERSEDED, NULL, 0, 1},
     {STATE_SUPERSEDED, STATE_SUPERSEDED, 0, 1},
-    {NULL, STATE_SUPERSEDED, 0, 0},
+    {NULL, STATE_SUPERSEDED, 0, 2},
     {STATE_INCOMPLETE, NULL, 0, 0},
     {NULL, STATE_INCOMPLETE, 0, 0},
     {"\0\1\1\0BRCX", NULL, 0, 0},
     {"\0\1\1\0CRCM", STATE_CURRENT, 2, 2},
-    {"\0\2\1\0BRCM", NULL, 0, 0},
-    {"\0\3\1\0BRCM", NULL, 0, 0},
+    {"\0\2\1\0BRCM", NULL, 0, 1},
     {NULL, NULL, 0, 0},
 };
 
@@ -116,7 +125,7 @@ START_TEST(test_the_current_copy_is_found_by_its_header)
         ck_assert_int_eq(flash_operations(f) > 0, expected == 0);
         ck_assert_uint_eq(dct_application(f, rules_of(driver)),
                           (expected == 2 ? COPY2 : COPY1) + APPLICATION);
-        ck_assert_uint_eq(flash_is_blank(f, COPY1 + 0x184, COPY_SIZE - 0x184),
+        ck_assert_uint_eq(flash_is_blank(f, COPY1 + 0x184, 0x3FF0 - 0x184),
                           expected == 0 || currents[_i].state1 == NULL);
         flash_free(f);
     }
@@ -132,19 +141,6 @@ START_TEST(test_blank_sectors_get_a_default_header_in_one_erase)
     ck_assert(flash_is_blank(flash, COPY1 + 0x184, 2 * COPY_SIZE - 0x184));
     ck_assert_uint_ge(flash_clock(flash), 400 * MS);
     ck_assert_uint_lt(flash_clock(flash), 403 * MS);
-}
-END_TEST
-
-START_TEST(test_sequence_format_starts_with_two_erases_and_an_empty_header)
-{
-    ck_assert_int_eq(dct_open(flash, rules_of(DRIVER_SEQUENCE)), DCT_OK);
-    assert_header(COPY1, STATE_EMPTY);
-    ck_assert_uint_eq(support_dct_erases(flash), 2);
-    ck_assert_uint_eq(flash_wear(flash, 1), 1);
-    ck_assert_uint_eq(flash_wear(flash, 2), 1);
-    ck_assert(flash_is_blank(flash, COPY1 + 0x184, 2 * COPY_SIZE - 0x184));
-    ck_assert_uint_ge(flash_clock(flash), 800 * MS);
-    ck_assert_uint_lt(flash_clock(flash), 803 * MS);
 }
 END_TEST
 
@@ -212,16 +208,6 @@ START_TEST(test_a_swap_takes_70_ms_and_one_erase)
 }
 END_TEST
 
-static struct flash_report reports[64];
-static size_t report_count;
-
-static void note(void *context, const struct flash_report *report)
-{
-    (void)context;
-    ck_assert_uint_lt(report_count, sizeof(reports) / sizeof(reports[0]));
-    reports[report_count++] = *report;
-}
-
 START_TEST(test_the_header_is_programmed_last_and_then_the_old_copy_erased)
 {
     uint32_t at = COPY2 + 0x184;
@@ -244,6 +230,32 @@ START_TEST(test_the_header_is_programmed_last_and_then_the_old_copy_erased)
     ck_assert_uint_eq(at, COPY2 + 0x184);
     ck_assert_int_eq(reports[report_count - 1].kind, FLASH_REPORT_ERASE);
     ck_assert_uint_eq(reports[report_count - 1].address, COPY1);
+}
+END_TEST
+
+/* Units as counted on bootloader 7: 8 bytes in place, the copy, the header. */
+START_TEST(test_a_swap_programs_as_many_words_and_bytes_as_a_real_one)
+{
+    support_dct_load(flash, COPY1, STATE_CURRENT);
+    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_3B), 34, new_data, 8), DCT_OK);
+    ck_assert_uint_eq(flash_operations(flash), 8 + 3990 + 36 + 94 + 12 + 1);
+}
+END_TEST
+
+START_TEST(test_a_swap_keeps_the_header_behind_its_first_bytes)
+{
+    static const uint8_t state[8] = {0, 1, 0, 1, 'B', 'R', 'C', 'M'};
+    uint8_t header[0x184], found[0x184];
+
+    support_dct_load(flash, COPY1, STATE_CURRENT);
+    memset(header, 0x5A, sizeof(header));
+    memcpy(header + 8, state, sizeof(state));
+    ck_assert(flash_load(flash, COPY1, header, sizeof(header)));
+    ck_assert_int_eq(dct_write(flash, rules_of(_i), 34, new_data, 8), DCT_OK);
+    memset(header, 0, 8);
+    header[10] = 1;
+    flash_read(flash, COPY2, found, sizeof(found));
+    ck_assert_mem_eq(found, header, sizeof(found));
 }
 END_TEST
 
@@ -398,10 +410,27 @@ START_TEST(test_in_place_past_the_section_fails_with_the_and_already_programmed)
 }
 END_TEST
 
+START_TEST(test_other_sections_are_written_but_not_the_header)
+{
+    uint8_t found[8];
+
+    support_dct_load(flash, COPY1, STATE_CURRENT);
+    ck_assert_int_eq(dct_write_section(flash, rules_of(_i), 0x183, new_data, 4), DCT_ERROR);
+    ck_assert_uint_eq(flash_operations(flash), 0);
+    ck_assert_int_eq(dct_write_section(flash, rules_of(_i), 0x184, new_data, 4), DCT_OK);
+    ck_assert_uint_eq(dct_application(flash, rules_of(_i)), COPY2 + APPLICATION);
+    flash_read(flash, COPY2 + 0x184, found, sizeof(found));
+    ck_assert_mem_eq(found, new_data, 4);
+    ck_assert_uint_eq(found[4], support_dct_byte(0x188));
+    assert_application(_i, 0, NULL, 0);
+}
+END_TEST
+
 START_TEST(test_offsets_outside_the_flash_are_errors)
 {
     support_dct_load(flash, COPY1, STATE_CURRENT);
     ck_assert_int_eq(dct_write(flash, rules_of(_i), 0xFFFFFFF0, new_data, 10), DCT_ERROR);
+    ck_assert_int_eq(dct_write_section(flash, rules_of(_i), 0xFFFFFFF0, new_data, 4), DCT_ERROR);
     ck_assert_int_eq(dct_write(flash, rules_of(_i), 0x000FA284, new_data, 10), DCT_ERROR);
     ck_assert_int_eq(dct_write(flash, rules_of(_i), 0x000FA27F, new_data, 10), DCT_ERROR);
     ck_assert_uint_eq(flash_operations(flash), 0);
@@ -426,15 +455,6 @@ START_TEST(test_protected_sectors_that_must_be_erased_hang_the_driver)
     flash_set_nwrp(flash, 0x0FFF & ~0x6u);
     ck_assert_int_eq(dct_write(flash, rules_of(_i), 34, new_data, 10), DCT_HANG);
     assert_application(_i, 0, NULL, 0);
-}
-END_TEST
-
-START_TEST(test_sequence_format_hangs_on_protected_sectors_even_if_blank)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    flash_set_nwrp(flash, 0x0FFF & ~0x6u);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, new_data, 10), DCT_HANG);
-    assert_application(DRIVER_SEQUENCE, 0, NULL, 0);
 }
 END_TEST
 
@@ -468,127 +488,6 @@ START_TEST(test_identical_data_in_a_protected_sector_are_found_in_place)
 }
 END_TEST
 
-/* --- the sequence format --- */
-
-START_TEST(test_sequence_writes_number_themselves_and_keep_the_old_copy)
-{
-    for (unsigned i = 1; i <= 5; i++) {
-        uint32_t old = i % 2 != 0 ? COPY1 : COPY2, new = i % 2 != 0 ? COPY2 : COPY1;
-        uint8_t tail[16];
-
-        if (i == 1) {
-            support_dct_load(flash, COPY1, STATE_CURRENT);
-        }
-        ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, new_data, 10), DCT_OK);
-        ck_assert_uint_eq(dct_application(flash, rules_of(DRIVER_SEQUENCE)), new + APPLICATION);
-        assert_header(new, STATE_CURRENT);
-        assert_header(old, STATE_SUPERSEDED);
-        ck_assert(!flash_is_blank(flash, old + APPLICATION, 100));
-        assert_application(DRIVER_SEQUENCE, 34, new_data, 10);
-        ck_assert(flash_is_blank(flash, new + 0x3FCC, 0x3FF0 - 0x3FCC));
-        flash_read(flash, new + 0x3FF0, tail, sizeof(tail));
-        ck_assert_mem_eq(tail, "\xCD\x00\x02\xDC\x00\x00\x70\x03", 8);
-        ck_assert_uint_eq(tail[12], 0);
-        ck_assert_uint_eq(tail[13], i);
-        ck_assert_uint_eq(tail[14], 0);
-        ck_assert_uint_eq(tail[15], 0);
-        ck_assert_uint_eq(support_dct_erases(flash), i);
-    }
-}
-END_TEST
-
-START_TEST(test_sequence_write_takes_an_erase_and_110_ms)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, new_data, 10), DCT_OK);
-    ck_assert_uint_gt(flash_clock(flash), (400 + 105) * MS);
-    ck_assert_uint_lt(flash_clock(flash), (400 + 115) * MS);
-}
-END_TEST
-
-START_TEST(test_sequence_writes_erase_even_for_identical_data)
-{
-    uint8_t same[10];
-
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    dct_read(flash, rules_of(DRIVER_SEQUENCE), 34, same, sizeof(same));
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, same, 10), DCT_OK);
-    ck_assert_uint_eq(flash_wear(flash, 2), 1);
-    ck_assert_uint_eq(dct_application(flash, rules_of(DRIVER_SEQUENCE)), COPY2 + APPLICATION);
-}
-END_TEST
-
-START_TEST(test_sequence_continues_from_a_superseded_copy_1)
-{
-    support_dct_load(flash, COPY1, STATE_SUPERSEDED);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, new_data, 10), DCT_OK);
-    ck_assert_uint_eq(dct_application(flash, rules_of(DRIVER_SEQUENCE)), COPY2 + APPLICATION);
-    assert_application(DRIVER_SEQUENCE, 34, new_data, 10);
-}
-END_TEST
-
-START_TEST(test_sequence_takes_data_up_to_8820)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 8810, new_data, 10), DCT_OK);
-    assert_bytes(COPY2 + APPLICATION + 8810, "\xFF\xEE\xDD\xCC\xBB\xAA\x99\x88\x77\x66\xCD", 11);
-}
-END_TEST
-
-START_TEST(test_sequence_refuses_more_than_8836)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 8827, new_data, 10), DCT_ERROR);
-    ck_assert_uint_eq(flash_operations(flash), 0);
-}
-END_TEST
-
-/* Ends between 8821 and 8836. */
-START_TEST(test_sequence_runs_away_through_the_eeprom_sectors)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    support_dct_load(flash, COPY2, STATE_SUPERSEDED);
-    ck_assert(flash_load(flash, EEPROM_A, "\0\0\1\2", 4));
-    ck_assert(flash_load(flash, PART1, "\x78\x56\x34\x12", 4));
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), (uint32_t)_i - 10, new_data, 10),
-                     DCT_ERROR);
-    /* Copy 1 survives and is current, copy 2 is not. */
-    ck_assert_uint_eq(dct_application(flash, rules_of(DRIVER_SEQUENCE)), COPY1 + APPLICATION);
-    assert_application(DRIVER_SEQUENCE, 0, NULL, 0);
-    ck_assert(flash_is_blank(flash, COPY2, 0x184));
-    /* What was written into sector 2 goes on into 3 and 4, sector by sector. */
-    for (uint32_t sector = EEPROM_A; sector < PART1; sector += COPY_SIZE) {
-        ck_assert_uint_eq(flash_read32(flash, sector + 0x200), flash_read32(flash, COPY2 + 0x200));
-        assert_bytes(sector, "\0\0\1\2", 4);
-    }
-    ck_assert(!flash_is_blank(flash, COPY2 + 0x200, 4));
-    ck_assert_uint_eq(flash_read32(flash, PART1), 0x12345678);
-    ck_assert(flash_is_blank(flash, PART1 + 4, 0x1000));
-    ck_assert_uint_eq(support_dct_erases(flash), 1);
-}
-END_TEST
-
-START_TEST(test_the_runaway_copy_ends_at_a_protected_sector)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    flash_set_nwrp(flash, 0x0FFF & ~0x8u);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 8820, new_data, 10), DCT_ERROR);
-    ck_assert(!flash_is_blank(flash, COPY2 + 0x200, 4));
-    ck_assert(flash_is_blank(flash, EEPROM_A, PART1 - EEPROM_A));
-}
-END_TEST
-
-START_TEST(test_sequence_stops_where_programming_fails)
-{
-    support_dct_load(flash, COPY1, STATE_CURRENT);
-    flash_set_nwrp(flash, 0x0FFF & ~0x2u);
-    ck_assert_int_eq(dct_write(flash, rules_of(DRIVER_SEQUENCE), 34, new_data, 10), DCT_ERROR);
-    assert_header(COPY1, STATE_CURRENT);
-    assert_header(COPY2, STATE_CURRENT);
-    assert_application(DRIVER_SEQUENCE, 0, NULL, 0);
-}
-END_TEST
-
 static void add_copies(TCase *tc)
 {
     tcase_add_test(tc, test_application_section_has_8836_bytes_at_7548);
@@ -596,7 +495,6 @@ static void add_copies(TCase *tc)
                         sizeof(currents) / sizeof(currents[0]));
     tcase_add_loop_test(tc, test_blank_sectors_get_a_default_header_in_one_erase, 0,
                         DRIVER_SEQUENCE);
-    tcase_add_test(tc, test_sequence_format_starts_with_two_erases_and_an_empty_header);
     tcase_add_loop_test(tc, test_a_write_opens_the_dct_first, 0, DRIVERS);
     tcase_add_loop_test(tc, test_reading_past_the_section_gives_what_lies_behind, 0, DRIVERS);
 }
@@ -606,6 +504,9 @@ static void add_swap(TCase *tc)
     tcase_add_loop_test(tc, test_new_data_move_the_dct_to_the_other_sector, 0, 2 * DRIVER_SEQUENCE);
     tcase_add_loop_test(tc, test_a_swap_takes_70_ms_and_one_erase, 0, DRIVER_SEQUENCE);
     tcase_add_test(tc, test_the_header_is_programmed_last_and_then_the_old_copy_erased);
+    tcase_add_test(tc, test_a_swap_programs_as_many_words_and_bytes_as_a_real_one);
+    tcase_add_loop_test(tc, test_a_swap_keeps_the_header_behind_its_first_bytes, 0,
+                        DRIVER_SEQUENCE);
     tcase_add_test(tc, test_v3a_swaps_for_identical_data_too);
     tcase_add_loop_test(tc, test_a_stray_word_in_the_other_sector_costs_a_second_erase, DRIVER_3A,
                         DRIVER_SEQUENCE);
@@ -619,6 +520,7 @@ static void add_swap(TCase *tc)
     tcase_add_loop_test(tc, test_v3a_refuses_what_reaches_past_the_section, 0, DRIVER_3B);
     tcase_add_loop_test(tc, test_in_place_runs_into_the_neighbouring_sector, 0, 2);
     tcase_add_test(tc, test_in_place_past_the_section_fails_with_the_and_already_programmed);
+    tcase_add_loop_test(tc, test_other_sections_are_written_but_not_the_header, 0, DRIVERS);
     tcase_add_loop_test(tc, test_offsets_outside_the_flash_are_errors, 0, DRIVERS);
 }
 
@@ -627,25 +529,11 @@ static void add_protection(TCase *tc)
     tcase_add_loop_test(tc, test_protected_sectors_are_an_error_while_nothing_must_be_erased, 0,
                         DRIVER_SEQUENCE);
     tcase_add_loop_test(tc, test_protected_sectors_that_must_be_erased_hang_the_driver, 0, DRIVERS);
-    tcase_add_test(tc, test_sequence_format_hangs_on_protected_sectors_even_if_blank);
     tcase_add_loop_test(tc, test_opening_protected_sectors_hangs, 0, DRIVERS);
     tcase_add_loop_test(tc,
                         test_an_old_copy_that_cannot_be_erased_hangs_after_the_new_one_is_written,
                         0, DRIVER_SEQUENCE);
     tcase_add_test(tc, test_identical_data_in_a_protected_sector_are_found_in_place);
-}
-
-static void add_sequence(TCase *tc)
-{
-    tcase_add_test(tc, test_sequence_writes_number_themselves_and_keep_the_old_copy);
-    tcase_add_test(tc, test_sequence_write_takes_an_erase_and_110_ms);
-    tcase_add_test(tc, test_sequence_writes_erase_even_for_identical_data);
-    tcase_add_test(tc, test_sequence_continues_from_a_superseded_copy_1);
-    tcase_add_test(tc, test_sequence_takes_data_up_to_8820);
-    tcase_add_test(tc, test_sequence_refuses_more_than_8836);
-    tcase_add_loop_test(tc, test_sequence_runs_away_through_the_eeprom_sectors, 8821, 8837);
-    tcase_add_test(tc, test_the_runaway_copy_ends_at_a_protected_sector);
-    tcase_add_test(tc, test_sequence_stops_where_programming_fails);
 }
 
 int main(void)
@@ -659,7 +547,6 @@ int main(void)
     add_copies(tc);
     add_swap(tc);
     add_protection(tc);
-    add_sequence(tc);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
