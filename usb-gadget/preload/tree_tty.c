@@ -88,7 +88,7 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
 {
     struct properties properties = {0};
     struct entries entries;
-    char head[LINK_NAME_MAX * 2];
+    char head[sizeof entries.by_id + sizeof entries.by_path + 16];
 
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
         if (!make_folder(tree, shared[i])) {
