@@ -353,8 +353,8 @@ static void run_case(const struct script_case *test, unsigned image)
     run->start->ops->destroy(run->start);
     run->board->ops->destroy(run->board);
     for (size_t i = 0; i < run->variable_count; i++) {
-        free((void *)(uintptr_t)run->variables[i].name);
-        free((void *)(uintptr_t)run->variables[i].value);
+        free(run->variables[i].name);
+        free(run->variables[i].value);
     }
     free(run);
 }
@@ -486,10 +486,27 @@ START_TEST(test_script_case)
 }
 END_TEST
 
+void script_pick(int argc, char **argv, int count, int *first, int *end)
+{
+    *first = 0;
+    *end = count;
+    if (argc > 1) {
+        char *rest;
+        long number = strtol(argv[1], &rest, 10);
+
+        if (*rest != '\0' || number < 0 || number >= count) {
+            fprintf(stderr, "%s: tests are numbered 0 to %d\n", argv[0], count - 1);
+            exit(EXIT_FAILURE);
+        }
+        *first = (int)number;
+        *end = *first + 1;
+    }
+}
+
 int script_main(int argc, char **argv, const char *suite_name, const char *path)
 {
     static char place[512];
-    int first = 0, end, failed;
+    int first, end, failed;
     Suite *suite = suite_create(suite_name);
     TCase *tcase = tcase_create(path);
     SRunner *runner;
@@ -499,11 +516,7 @@ int script_main(int argc, char **argv, const char *suite_name, const char *path)
     read_lines();
     read_cases();
     make_tests();
-    end = (int)script.test_count;
-    if (argc > 1) {
-        first = atoi(argv[1]);
-        end = first + 1;
-    }
+    script_pick(argc, argv, (int)script.test_count, &first, &end);
     tcase_add_unchecked_fixture(tcase, test_boards_make, test_boards_free);
     tcase_add_loop_test(tcase, test_script_case, first, end);
     tcase_set_timeout(tcase, 60);

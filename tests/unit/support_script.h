@@ -45,7 +45,7 @@ struct script_case {
 };
 
 struct script_variable {
-    const char *name, *value;
+    char *name, *value;
 };
 
 /* One case on one image. */
@@ -94,6 +94,9 @@ uint64_t script_time(struct script_run *run, const char *word);
 /* Bytes from words `from` up to `to`. */
 size_t script_bytes(struct script_run *run, const struct script_words *words, size_t from,
                     size_t to, uint8_t *bytes, size_t room);
+
+/* The range of a loop test: all `count`, or the one that the program's argument names. */
+void script_pick(int argc, char **argv, int count, int *first, int *end);
 
 /* main() of a test program whose tests are a script file beside it. `path` is relative to the
  * source tree. An argument picks one test by its number. */

@@ -12,6 +12,7 @@
 
 #include "tests/unit/support_board.h"
 #include "tests/unit/support_host.h"
+#include "tests/unit/support_script.h"
 
 /* Where the pointer is at first; the blocks under test clear bits there, which no image minds. */
 #define POINTER     UINT32_C(0x08020000)
@@ -437,14 +438,10 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("dfu cells");
     TCase *cells = tcase_create("cells"), *table = tcase_create("table");
     SRunner *runner;
-    int first = 0, end, failed;
+    int first, end, failed;
 
     list_tests();
-    end = test_count;
-    if (argc > 1) {
-        first = atoi(argv[1]);
-        end = first + 1;
-    }
+    script_pick(argc, argv, test_count, &first, &end);
     tcase_add_unchecked_fixture(cells, test_boards_make, test_boards_free);
     tcase_add_loop_test(cells, test_cell, first, end);
     tcase_add_test(table, test_only_cells_that_cannot_be_reached_are_left_out);

@@ -15,6 +15,7 @@
 #include "tests/unit/support_board.h"
 #include "tests/unit/support_digest.h"
 #include "tests/unit/support_host.h"
+#include "tests/unit/support_script.h"
 
 #define BLOCK         4096
 #define STEPS_MAX     80
@@ -647,12 +648,9 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("power cuts");
     TCase *tcase = tcase_create("cuts");
     SRunner *runner;
-    int first = 0, end = sizeof(tests) / sizeof(tests[0]), failed;
+    int first, end, failed;
 
-    if (argc > 1) {
-        first = atoi(argv[1]);
-        end = first + 1;
-    }
+    script_pick(argc, argv, sizeof(tests) / sizeof(tests[0]), &first, &end);
     tcase_add_unchecked_fixture(tcase, test_boards_make, test_boards_free);
     tcase_add_loop_test(tcase, test_every_power_cut_leads_to_a_known_state, first, end);
     tcase_set_timeout(tcase, 0);
