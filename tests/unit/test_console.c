@@ -150,79 +150,77 @@ struct listing {
 #define M(size, store, rest)                                                                       \
     "{\"s\":" size ",\"l\":\"" store "\",\"vc\":30,\"vv\":30,\"f\":" rest "}"
 
-static const struct listing listings[] =
-    {
-        {"0.4.3",
-         "\"p\":6,\"m\":[" M("16384", "m", "\"b\",\"n\":\"0\",\"v\":3,\"d\":[]") "," M(
-             "262144", "m",
-             "\"s\",\"n\":\"1\",\"v\":3,\"d\":[]") "," M("262144", "m",
-                                                         "\"s\",\"n\":\"2\",\"v\":3,\"d\":[{\"f\":"
-                                                         "\"s\",\"n\":\"1\",\"v\":3,"
-                                                         "\"_\":\"\"}]") ",{\"s\":131072,\"l\":"
-                                                                         "\"m\",\"vc\":30,\"vv\":"
-                                                                         "30,\"u\":\"",
-         "\",\"f\":\"u\",\"n\":\"1\",\"v\":2,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":3,\"_\":\"\"}]},"
-         "{\"s\":131072,\"l\":\"f\",\"vc\":30,\"vv\":0,\"d\":[]}]\r\n"},
-        {"0.4.4",
-         "{\"p\":6,\"m\":[" M("16384", "m", "\"b\",\"n\":\"0\",\"v\":3,\"d\":[]") "," M(
-             "262144", "m",
-             "\"s\",\"n\":\"1\",\"v\":5,\"d\":[]") "," M("262144", "m",
-                                                         "\"s\",\"n\":\"2\",\"v\":5,\"d\":[{\"f\":"
-                                                         "\"s\",\"n\":\"1\",\"v\":5,"
-                                                         "\"_\":\"\"}]") ",{\"s\":131072,\"l\":"
-                                                                         "\"m\",\"vc\":30,\"vv\":"
-                                                                         "30,\"u\":\"",
-         "\",\"f\":\"u\",\"n\":\"1\",\"v\":3,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":5,\"_\":\"\"}]},"
-         "{\"s\":131072,\"l\":\"f\",\"vc\":30,\"vv\":0,\"d\":[]}]}\r\n"},
-        {"2.2.0",
-         "{\"p\":6,\"m\":[" M(
-             "16384",
-             "m", "\"b\",\"n\":\"0\",\"v\":1006,\"d\":[]") "," M("262144", "m",
-                                                                 "\"s\",\"n\":\"1\",\"v\":2202,"
-                                                                 "\"d\":[{\"f\":\"s\",\"n\":\"2\","
-                                                                 "\"v\":207}]") "," M("262144", "m",
-                                                                                      "\"s\",\"n\":"
-                                                                                      "\"2\",\"v\":"
-                                                                                      "2202,\"d\":["
-                                                                                      "{\"f\":"
-                                                                                      "\"s\",\"n\":"
-                                                                                      "\"1\",\"v\":"
-                                                                                      "2202},"
-                                                                                      "{\"f\":"
-                                                                                      "\"b\",\"n\":"
-                                                                                      "\"0\",\"v\":"
-                                                                                      "1003}]") ",{"
-                                                                                                "\""
-                                                                                                "s"
-                                                                                                "\""
-                                                                                                ":1"
-                                                                                                "31"
-                                                                                                "07"
-                                                                                                "2,"
-                                                                                                "\""
-                                                                                                "l"
-                                                                                                "\""
-                                                                                                ":"
-                                                                                                "\""
-                                                                                                "m"
-                                                                                                "\""
-                                                                                                ","
-                                                                                                "\""
-                                                                                                "vc"
-                                                                                                "\""
-                                                                                                ":3"
-                                                                                                "0,"
-                                                                                                "\""
-                                                                                                "vv"
-                                                                                                "\""
-                                                                                                ":3"
-                                                                                                "0,"
-                                                                                                "\""
-                                                                                                "u"
-                                                                                                "\""
-                                                                                                ":"
-                                                                                                "\"",
-         "\",\"f\":\"u\",\"n\":\"1\",\"v\":6,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":2202}]}]}\r\n"},
+static const struct listing listings[] = {
+    {"0.4.3",
+     "\"p\":6,\"m\":[" M("16384", "m", "\"b\",\"n\":\"0\",\"v\":3,\"d\":[]") "," M(
+         "262144", "m",
+         "\"s\",\"n\":\"1\",\"v\":3,\"d\":[]") "," M("262144", "m",
+                                                     "\"s\",\"n\":\"2\",\"v\":3,\"d\":[{\"f\":"
+                                                     "\"s\",\"n\":\"1\",\"v\":3,"
+                                                     "\"_\":\"\"}]") ",{\"s\":131072,\"l\":"
+                                                                     "\"m\",\"vc\":30,\"vv\":"
+                                                                     "30,\"u\":\"",
+     "\",\"f\":\"u\",\"n\":\"1\",\"v\":2,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":3,\"_\":\"\"}]},"
+     "{\"s\":131072,\"l\":\"f\",\"vc\":30,\"vv\":0,\"d\":[]}]\r\n"},
+    {"0.4.4",
+     "{\"p\":6,\"m\":[" M("16384", "m", "\"b\",\"n\":\"0\",\"v\":3,\"d\":[]") "," M(
+         "262144", "m",
+         "\"s\",\"n\":\"1\",\"v\":5,\"d\":[]") "," M("262144", "m",
+                                                     "\"s\",\"n\":\"2\",\"v\":5,\"d\":[{\"f\":"
+                                                     "\"s\",\"n\":\"1\",\"v\":5,"
+                                                     "\"_\":\"\"}]") ",{\"s\":131072,\"l\":"
+                                                                     "\"m\",\"vc\":30,\"vv\":"
+                                                                     "30,\"u\":\"",
+     "\",\"f\":\"u\",\"n\":\"1\",\"v\":3,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":5,\"_\":\"\"}]},"
+     "{\"s\":131072,\"l\":\"f\",\"vc\":30,\"vv\":0,\"d\":[]}]}\r\n"},
+    {"2.2.0",
+     "{\"p\":6,\"m\":[" M("16384", "m", "\"b\",\"n\":\"0\",\"v\":1006,\"d\":[]") "," M(
+         "262144", "m",
+         "\"s\",\"n\":\"1\",\"v\":2202,"
+         "\"d\":[{\"f\":\"s\",\"n\":\"2\","
+         "\"v\":207}]") "," M("262144", "m",
+                              "\"s\",\"n\":"
+                              "\"2\",\"v\":"
+                              "2202,\"d\":["
+                              "{\"f\":"
+                              "\"s\",\"n\":"
+                              "\"1\",\"v\":"
+                              "2202},"
+                              "{\"f\":"
+                              "\"b\",\"n\":"
+                              "\"0\",\"v\":"
+                              "1003}]") ",{"
+                                        "\""
+                                        "s"
+                                        "\""
+                                        ":1"
+                                        "31"
+                                        "07"
+                                        "2,"
+                                        "\""
+                                        "l"
+                                        "\""
+                                        ":"
+                                        "\""
+                                        "m"
+                                        "\""
+                                        ","
+                                        "\""
+                                        "vc"
+                                        "\""
+                                        ":3"
+                                        "0,"
+                                        "\""
+                                        "vv"
+                                        "\""
+                                        ":3"
+                                        "0,"
+                                        "\""
+                                        "u"
+                                        "\""
+                                        ":"
+                                        "\"",
+     "\",\"f\":\"u\",\"n\":\"1\",\"v\":6,\"d\":[{\"f\":\"s\",\"n\":\"2\",\"v\":2202}]}]}\r\n"},
 };
 
 START_TEST(test_s_lists_the_modules)
@@ -394,6 +392,8 @@ START_TEST(test_w_of_2_2_asks_for_the_cipher_of_an_unsecured_network)
     client_expect(&client, "Nope\r", "Nope\r\n" SECURITY_2_2);
     client_expect(&client, "6\r", "6\r\n" SECURITY_2_2);
     client_expect(&client, "0\r", "0\r\n" CIPHER);
+    client_expect(&client, "4\r", "4\r\n" CIPHER);
+    client_expect(&client, "\r", "\r\n" CIPHER);
 }
 END_TEST
 
@@ -489,6 +489,21 @@ START_TEST(test_dct_fields_survive_storing_credentials)
     ck_assert(client.board->ops->flash_read(
         client.board, MAP_DCT1 + DCT_APPLICATION + DCT_SERVER_ADDRESS, after, sizeof(after)));
     ck_assert_mem_eq(before, after, sizeof(before));
+}
+END_TEST
+
+/* The settings' driver tries to erase for ever. */
+START_TEST(test_write_protected_settings_hang_the_board_when_credentials_are_saved)
+{
+    near_networks("2.2.0");
+    client_expect(&client, "w", "SSID: ");
+    client_expect(&client, "VPHOTON\r", "VPHOTON\r\nPassword: ");
+    flash_set_nwrp(photon_flash(client.board),
+                   (uint16_t)(FLASH_NWRP_NONE & ~(1U << MAP_SECTOR_DCT1 | 1U << MAP_SECTOR_DCT2)));
+    client_send(&client, "secret12\r", 9);
+    client_wait(&client, 60000);
+    ck_assert_uint_eq(client.board->ops->ready_at(client.board), BOARD_NEVER);
+    ck_assert_ptr_null(strstr(client.text, "Awesome"));
 }
 END_TEST
 
@@ -592,6 +607,7 @@ static Suite *suite(void)
     tcase_add_test(tests, test_w_of_2_2_asks_for_the_certificates_of_eap_tls);
     tcase_add_test(tests, test_stored_credentials_end_listening_mode_also_after_a_power_cycle);
     tcase_add_test(tests, test_dct_fields_survive_storing_credentials);
+    tcase_add_test(tests, test_write_protected_settings_hang_the_board_when_credentials_are_saved);
     tcase_add_loop_test(tests, test_claim_code_must_have_63_characters, 0, 2);
     tcase_add_test(tests, test_a_claimed_board_says_so);
     tcase_add_test(tests, test_x_without_credentials_comes_back);

@@ -494,6 +494,95 @@ START_TEST(test_data_over_programmed_cells_are_refused)
 }
 END_TEST
 
+START_TEST(test_a_file_longer_than_the_flash_behind_the_slot_faults_the_board)
+{
+    static const uint8_t data[1024];
+    uint64_t start;
+
+    board_of("0.5.2");
+    client_expect(&client, "f", PROMPT);
+    ck_assert(ymodem_send_header(&client, "big.bin", 300000));
+    for (unsigned number = 1; number <= 256; number++) {
+        ymodem_send(&client, YMODEM_STX, (uint8_t)number, data, sizeof(data));
+        ck_assert_msg(client_hears(&client, "\x06", 1, 1000), "packet %u", number);
+    }
+    start = client.board->now;
+    ymodem_send(&client, YMODEM_STX, (uint8_t)257, data, sizeof(data));
+    ck_assert(client_leaves(&client, 20000));
+    ck_assert_uint_ge(client.board->now - start, 10400 * MS);
+    ck_assert_uint_eq(client.length, 0);
+    ck_assert(client_reopen(&client));
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+START_TEST(test_the_size_ends_at_a_blank_or_nul_and_is_nothing_without_digits)
+{
+    static const struct {
+        const char *header;
+        size_t length;
+        bool erases;
+    } headers[] = {
+        {"a\0"
+         "3952",
+         6, true},
+        {"a\0"
+         "3952 1",
+         8, true},
+        {"a\0"
+         "x",
+         3, false},
+        {"a\0"
+         ":",
+         3, false},
+        {"a\0"
+         "0000000000000000000003952",
+         27, false},
+    };
+    uint64_t start;
+
+    board_of("2.2.0");
+    client_expect(&client, "f", PROMPT);
+    start = client.board->now;
+    ymodem_send(&client, YMODEM_SOH, 0, headers[_i].header, headers[_i].length);
+    ck_assert(client_hears(&client, "\x06\x43", 2, 5000));
+    ck_assert_int_eq(client.heard - start > 900 * MS, headers[_i].erases);
+}
+END_TEST
+
+START_TEST(test_a_header_that_is_all_name_has_no_size)
+{
+    char name[128];
+    uint64_t start;
+
+    memset(name, 'n', sizeof(name));
+    board_of("2.2.0");
+    client_expect(&client, "f", PROMPT);
+    start = client.board->now;
+    ymodem_send(&client, YMODEM_SOH, 0, name, sizeof(name));
+    ck_assert(client_hears(&client, "\x06\x43", 2, 1000));
+    ck_assert_uint_le(client.heard - start, 2 * MS);
+}
+END_TEST
+
+/* The settings' driver tries to erase for ever. */
+START_TEST(test_write_protected_settings_hang_the_board_when_the_update_is_stored)
+{
+    board_of("2.2.0");
+    build_application(1);
+    client_expect(&client, "f", PROMPT);
+    ck_assert(ymodem_send_header(&client, "app.bin", size));
+    ck_assert(ymodem_send_data(&client, image, size));
+    flash_set_nwrp(photon_flash(client.board),
+                   (uint16_t)(FLASH_NWRP_NONE & ~(1U << MAP_SECTOR_DCT1 | 1U << MAP_SECTOR_DCT2)));
+    ymodem_send(&client, YMODEM_SOH, 0, NULL, 0);
+    client_wait(&client, 60000);
+    ck_assert_uint_eq(client.length, 0);
+    ck_assert(client.board->ops->attached(client.board));
+    ck_assert_uint_eq(client.board->ops->ready_at(client.board), BOARD_NEVER);
+}
+END_TEST
+
 /* --- how a transfer begins --- */
 
 START_TEST(test_from_0_5_on_a_header_starts_the_receiver)
@@ -524,6 +613,8 @@ START_TEST(test_f_of_0_4_2_hears_and_says_nothing)
     ymodem_send(&client, YMODEM_SOH, 0, "x", 1);
     client_wait(&client, 5000);
     ck_assert_uint_eq(client.length, 0);
+    client_wait(&client, 6 * 240000);
+    client_expect(&client, "i", ID);
 }
 END_TEST
 
@@ -584,6 +675,11 @@ static void add_protocol(TCase *tests)
                         4);
     tcase_add_test(tests, test_a_sender_that_stops_in_a_packet_is_asked_again);
     tcase_add_loop_test(tests, test_data_over_programmed_cells_are_refused, 0, 2);
+    tcase_add_test(tests, test_a_file_longer_than_the_flash_behind_the_slot_faults_the_board);
+    tcase_add_loop_test(tests, test_the_size_ends_at_a_blank_or_nul_and_is_nothing_without_digits,
+                        0, 5);
+    tcase_add_test(tests, test_a_header_that_is_all_name_has_no_size);
+    tcase_add_test(tests, test_write_protected_settings_hang_the_board_when_the_update_is_stored);
     tcase_add_loop_test(tests, test_from_0_5_on_a_header_starts_the_receiver, 0, 2);
     tcase_add_test(tests, test_in_0_4_a_header_alone_is_swallowed);
     tcase_add_test(tests, test_f_of_0_4_2_hears_and_says_nothing);
