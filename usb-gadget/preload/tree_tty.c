@@ -88,7 +88,7 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
 {
     struct properties properties = {0};
     struct entries entries;
-    char head[sizeof entries.by_id + sizeof entries.by_path + 16];
+    char head[LINK_NAME_MAX * 2];
 
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
         if (!make_folder(tree, shared[i])) {
@@ -97,7 +97,11 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
     }
     fill(&entries, device);
     /* udev's database lists a node's links below /dev. */
-    snprintf(head, sizeof head, "S:%s\nS:%s\nI:1\n", entries.by_id + 4, entries.by_path + 4);
+    int length =
+        snprintf(head, sizeof head, "S:%s\nS:%s\nI:1\n", entries.by_id + 4, entries.by_path + 4);
+    if (length < 0 || (size_t)length >= sizeof head) {
+        return false;
+    }
     properties_of_udev_tty(&properties, device, tty_interface(device));
     return add_sysfs(tree, device) &&
            symlinkat(entries.class_target, tree->root, entries.class) == 0 &&
