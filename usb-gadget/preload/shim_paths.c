@@ -195,9 +195,9 @@ void shim_folder_changed(void)
     folder_matters = -1;
 }
 
-static bool relative_matters(int folder)
+static bool relative_matters(int folder, const char *path)
 {
-    if (folder != AT_FDCWD) {
+    if (folder != AT_FDCWD || strncmp(path, "..", 2) == 0) {
         return true;
     }
     if (folder_matters < 0) {
@@ -220,7 +220,7 @@ void shim_resolve(struct shim_path *where, int folder, const char *path)
     int error = errno;
     const char *absolute = path;
     if (path[0] != '/') {
-        absolute = relative_matters(folder) && join(folder, path, joined) ? joined : NULL;
+        absolute = relative_matters(folder, path) && join(folder, path, joined) ? joined : NULL;
     }
     if (absolute != NULL && may_be_ours(absolute)) {
         memcpy(where->buffer, shim_root, shim_root_length);

@@ -1,0 +1,762 @@
+/* The preload server, asked over its sockets as the library would, and as it never would. */
+#include <check.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/support_board.h"
+#include "usb-gadget/preload/link.h"
+
+#define BOARDS_MAX 3
+
+static struct event_base *base;
+static struct preload_server *server;
+static struct board *boards[BOARDS_MAX];
+static struct root_port ports[BOARDS_MAX];
+
+/* The last reply. */
+static struct {
+    struct preload_reply reply;
+    uint8_t data[PRELOAD_DATA_MAX];
+} got;
+static int got_visible;
+
+/* --- a client --- */
+
+static void turn(void)
+{
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+    }
+}
+
+static int dial(void)
+{
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    ck_assert(connection_accept(server, pair[0]));
+    return pair[1];
+}
+
+static void say(int client, struct preload_request request, const void *data, size_t length)
+{
+    struct iovec parts[2] = {{&request, sizeof request}, {(void *)(uintptr_t)data, length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+    ck_assert_int_eq(sendmsg(client, &message, MSG_NOSIGNAL | MSG_DONTWAIT),
+                     (ssize_t)(sizeof request + length));
+    turn();
+}
+
+/* One reply; its length, 0 when the server closed the connection, -1 when there is none. */
+static ssize_t hear(int client)
+{
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {&got, sizeof got};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(client, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *passed = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    got_visible = -1;
+    if (passed != NULL) {
+        memcpy(&got_visible, CMSG_DATA(passed), sizeof got_visible);
+    }
+    return length;
+}
+
+/* A request with its reply: the result. */
+static int ask(int client, struct preload_request request, const void *data, size_t length)
+{
+    say(client, request, data, length);
+    ck_assert_int_ge(hear(client), (ssize_t)sizeof got.reply);
+    ck_assert_uint_eq(got.reply.tag, request.tag);
+    return got.reply.result;
+}
+
+static int open_device(unsigned number, int *visible)
+{
+    int client = dial();
+    const struct preload_request request = {.operation = PRELOAD_OPEN,
+                                            .version = PRELOAD_PROTOCOL_VERSION,
+                                            .number = number,
+                                            .flags = PRELOAD_WRITABLE};
+
+    ck_assert_int_eq(ask(client, request, NULL, 0), 0);
+    *visible = got_visible;
+    return client;
+}
+
+static bool is_closed(int client)
+{
+    ssize_t length;
+
+    turn();
+    do {
+        length = hear(client);
+    } while (length > 0 || (length < 0 && errno == ECONNRESET));
+    return length == 0;
+}
+
+static bool is_ready(int visible)
+{
+    struct pollfd one = {.fd = visible, .events = POLLOUT};
+
+    return poll(&one, 1, 0) == 1;
+}
+
+/* GETSTATUS, or the same with a type that no bootloader answers. */
+static struct preload_request get_status(enum preload_operation operation, bool answered)
+{
+    return (struct preload_request){.operation = (uint16_t)operation,
+                                    .setup = {answered ? 0xA1 : 0xC1, 3, 0, 0, 0, 0, 6, 0},
+                                    .length = 6,
+                                    .tag = answered ? 1 : 2};
+}
+
+#define REQUEST(...) ((struct preload_request){__VA_ARGS__})
+
+/* --- fixtures --- */
+
+static void plug(unsigned index, struct board *board)
+{
+    boards[index] = board;
+    root_port_init(&ports[index], board, true);
+    ck_assert(preload_server_add(server, &ports[index], index + 1));
+}
+
+static uint64_t advance_boards(void *context, uint64_t ns, bool until_event)
+{
+    (void)context;
+    (void)until_event;
+    for (size_t i = 0; i < BOARDS_MAX && boards[i] != NULL; i++) {
+        board_advance(boards[i], ns);
+        root_port_poll(&ports[i]);
+        (void)root_port_run(&ports[i]);
+    }
+    return ns;
+}
+
+static void start(bool warp)
+{
+    const struct preload_options options = {
+        .library = "/proc/self/exe", .warp = warp, .advance = advance_boards};
+
+    memset(boards, 0, sizeof boards);
+    base = event_base_new();
+    server = preload_server_new(base, &options);
+    ck_assert_ptr_nonnull(server);
+    plug(0, test_board_dfu(IMAGE_3B));
+}
+
+static void set_up(void)
+{
+    start(false);
+}
+
+static void set_up_warp(void)
+{
+    start(true);
+}
+
+static void tear_down(void)
+{
+    preload_server_free(server);
+    event_base_free(base);
+    for (size_t i = 0; i < BOARDS_MAX && boards[i] != NULL; i++) {
+        boards[i]->ops->destroy(boards[i]);
+    }
+}
+
+static void unplug(unsigned index)
+{
+    boards[index]->ops->power(boards[index], false);
+    root_port_poll(&ports[index]);
+    turn();
+}
+
+static bool file_is(const char *path, const char *expected)
+{
+    char whole[512], text[256] = "";
+
+    snprintf(whole, sizeof whole, "%s/" PRELOAD_ROOT_NAME "%s", server->tree.folder, path);
+    FILE *file = fopen(whole, "r");
+    if (file == NULL) {
+        return expected == NULL;
+    }
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    text[length] = '\0';
+    fclose(file);
+    return expected != NULL && strcmp(text, expected) == 0;
+}
+
+/* --- hostile messages --- */
+
+static const struct preload_request opening = {
+    .operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION, .number = 2};
+
+START_TEST(test_first_message_must_be_of_this_version_and_of_a_first_kind)
+{
+    const struct preload_request wrong[] = {
+        {.operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION + 1, .number = 2},
+        {.operation = PRELOAD_SUBMIT, .version = PRELOAD_PROTOCOL_VERSION},
+        {.operation = 0, .version = PRELOAD_PROTOCOL_VERSION},
+        {.operation = 0xFFFF, .version = PRELOAD_PROTOCOL_VERSION},
+    };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        int client = dial();
+        say(client, wrong[i], NULL, 0);
+        ck_assert_msg(is_closed(client), "row %zu", i);
+        close(client);
+    }
+}
+END_TEST
+
+START_TEST(test_malformed_messages_close_their_connection_only)
+{
+    static const uint8_t data[PRELOAD_DATA_MAX + 1];
+    const struct {
+        struct preload_request request;
+        size_t length;
+    } wrong[] = {
+        {REQUEST(.operation = 0), 0},
+        {REQUEST(.operation = 0xFFFF), 0},
+        {REQUEST(.operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION), 0},
+        {REQUEST(.operation = PRELOAD_ADVANCE, .tag = 1), 0},
+        {REQUEST(.operation = PRELOAD_CLAIM), 1},
+        /* more or less data than announced */
+        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0x21, 1, 0, 0, 0, 0, 8, 0}, .length = 8),
+         7},
+        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0xA1, 3, 0, 0, 0, 0, 6, 0}, .length = 6),
+         6},
+        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0xA1, 3, 0, 0, 0, 0, 6, 0}, .length = 7),
+         0},
+        {REQUEST(.operation = PRELOAD_SUBMIT, .type = 3, .endpoint = 0x81), 0},
+        {REQUEST(.operation = PRELOAD_SUBMIT, .type = PRELOAD_BULK, .endpoint = 0x81,
+                 .length = PRELOAD_DATA_MAX + 1),
+         0},
+        {REQUEST(.operation = PRELOAD_CALL, .type = PRELOAD_BULK, .endpoint = 0x81,
+                 .length = UINT32_MAX),
+         0},
+        {REQUEST(.operation = PRELOAD_SUBMIT, .type = PRELOAD_BULK, .endpoint = 1,
+                 .length = PRELOAD_DATA_MAX + 1),
+         PRELOAD_DATA_MAX + 1},
+    };
+    int visible, other = open_device(2, &visible);
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        int its, client = open_device(2, &its);
+        say(client, wrong[i].request, data, wrong[i].length);
+        ck_assert_msg(is_closed(client), "row %zu", i);
+        close(client);
+        close(its);
+    }
+    ck_assert_int_eq(ask(other, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    ck_assert_uint_eq(got.reply.actual, 6);
+}
+END_TEST
+
+START_TEST(test_short_messages_close_the_connection)
+{
+    int client = dial();
+
+    ck_assert_int_eq(send(client, &opening, sizeof opening - 1, 0), sizeof opening - 1);
+    ck_assert(is_closed(client));
+}
+END_TEST
+
+START_TEST(test_no_more_clients_than_the_limit)
+{
+    int clients[LINK_CONNECTIONS_MAX], pair[2];
+
+    for (size_t i = 0; i < LINK_CONNECTIONS_MAX; i++) {
+        clients[i] = dial();
+    }
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    ck_assert(!connection_accept(server, pair[0]));
+    close(pair[1]);
+    close(clients[0]);
+    turn();
+    clients[0] = dial();
+    for (size_t i = 0; i < LINK_CONNECTIONS_MAX; i++) {
+        close(clients[i]);
+    }
+}
+END_TEST
+
+START_TEST(test_no_more_transfers_than_the_limit)
+{
+    int visible, client = open_device(2, &visible);
+
+    for (unsigned i = 0; i < PRELOAD_URBS_MAX; i++) {
+        say(client, get_status(PRELOAD_SUBMIT, false), NULL, 0);
+    }
+    ck_assert_int_eq(hear(client), -1);
+    say(client, get_status(PRELOAD_SUBMIT, false), NULL, 0);
+    ck_assert(is_closed(client));
+    ck_assert_uint_eq(server->memory, 0);
+}
+END_TEST
+
+/* A client that does not read its replies costs its own transfers and nobody else. */
+START_TEST(test_unread_replies_are_kept_up_to_the_limit)
+{
+    int visible, client = open_device(2, &visible);
+    const struct preload_request upload = {.operation = PRELOAD_SUBMIT,
+                                           .setup = {0xA1, 2, 2, 0, 0, 0, 0, 0x40},
+                                           .length = PRELOAD_DATA_MAX};
+    unsigned sent = 0, heard = 0;
+    bool closed = false;
+
+    while (!closed && sent < 1000) {
+        closed = send(client, &upload, sizeof upload, MSG_NOSIGNAL | MSG_DONTWAIT) < 0;
+        turn();
+        sent++;
+    }
+    ck_assert_uint_lt(sent, 1000);
+    while (hear(client) > 0) {
+        heard++;
+    }
+    ck_assert_uint_lt(heard, sent);
+    ck_assert_uint_eq(server->memory, 0);
+}
+END_TEST
+
+START_TEST(test_replies_that_had_no_room_come_later)
+{
+    int visible, client = open_device(2, &visible);
+    struct preload_request upload = {.operation = PRELOAD_SUBMIT,
+                                     .setup = {0xA1, 2, 2, 0, 0, 0, 0, 0x40},
+                                     .length = PRELOAD_DATA_MAX};
+
+    for (unsigned i = 0; i < PRELOAD_URBS_MAX / 2; i++) {
+        upload.tag = i;
+        say(client, upload, NULL, 0);
+    }
+    ck_assert_uint_gt(server->memory, 0);
+    for (unsigned i = 0; i < PRELOAD_URBS_MAX / 2; i++) {
+        ck_assert_int_eq(hear(client), sizeof got.reply + PRELOAD_DATA_MAX);
+        ck_assert_uint_eq(got.reply.tag, i);
+        turn();
+    }
+    ck_assert_uint_eq(server->memory, 0);
+}
+END_TEST
+
+/* --- handles --- */
+
+START_TEST(test_open_gives_the_descriptors_and_an_unready_socket)
+{
+    struct preload_handle_info info;
+    struct stat status;
+    int visible, client = open_device(2, &visible);
+
+    ck_assert_uint_eq(got.reply.actual, sizeof info);
+    memcpy(&info, got.data, sizeof info);
+    ck_assert_int_eq(fstat(visible, &status), 0);
+    ck_assert_uint_eq(info.inode, status.st_ino);
+    ck_assert_uint_eq(info.number, 2);
+    ck_assert_uint_eq(info.position, 1);
+    ck_assert_uint_eq(info.descriptors_length, 18 + 36);
+    ck_assert_uint_eq(info.descriptors[0], 18);
+    ck_assert_uint_eq(info.descriptors[18 + 2], 36);
+    ck_assert(!is_ready(visible));
+    close(client);
+}
+END_TEST
+
+START_TEST(test_unknown_devices_do_not_exist)
+{
+    int client = dial();
+    struct preload_request request = opening;
+
+    request.number = 3;
+    ck_assert_int_eq(ask(client, request, NULL, 0), -ENOENT);
+    request = REQUEST(.operation = PRELOAD_ADOPT, .version = PRELOAD_PROTOCOL_VERSION, .tag = 99);
+    ck_assert_int_eq(ask(client, request, NULL, 0), -ENODEV);
+}
+END_TEST
+
+START_TEST(test_ended_transfers_make_the_handle_ready)
+{
+    static const uint8_t token[PRELOAD_TOKEN_SIZE];
+    int visible, client = open_device(2, &visible);
+
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    ck_assert(is_ready(visible));
+    ck_assert_int_eq(hear(client), sizeof got.reply + 6);
+    ck_assert_int_eq(send(visible, token, sizeof token, MSG_DONTWAIT), sizeof token);
+    ck_assert(!is_ready(visible));
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    ck_assert(!is_ready(visible)); /* nobody polls for the end of a call */
+}
+END_TEST
+
+START_TEST(test_calls_do_not_overtake_transfers)
+{
+    int visible, client = open_device(2, &visible), other = dial();
+    struct stat status;
+    const struct preload_request discard = {.operation = PRELOAD_DISCARD, .tag = 2};
+    const struct preload_request submit = get_status(PRELOAD_SUBMIT, false);
+
+    ck_assert_int_eq(fstat(visible, &status), 0);
+    ck_assert_int_eq(ask(other,
+                         REQUEST(.operation = PRELOAD_ADOPT, .version = PRELOAD_PROTOCOL_VERSION,
+                                 .tag = status.st_ino),
+                         NULL, 0),
+                     0);
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    /* Both are there when the server looks, the call first. */
+    ck_assert_int_eq(send(other, &discard, sizeof discard, 0), sizeof discard);
+    ck_assert_int_eq(send(client, &submit, sizeof submit, 0), sizeof submit);
+    turn();
+    ck_assert_int_gt(hear(other), 0);
+    ck_assert_int_eq(got.reply.result, 0);
+    ck_assert_int_gt(hear(client), 0);
+    ck_assert_int_gt(hear(client), 0);
+    ck_assert_int_eq(got.reply.result, -ENOENT);
+}
+END_TEST
+
+START_TEST(test_claims_exclude_and_end_with_the_last_descriptor)
+{
+    int visible, client = open_device(2, &visible), its, other = open_device(2, &its);
+    int copy = dup(visible);
+    const struct preload_request claim = {.operation = PRELOAD_CLAIM};
+
+    ck_assert_int_eq(ask(client, claim, NULL, 0), 0);
+    ck_assert_int_eq(ask(other, claim, NULL, 0), -EBUSY);
+    ck_assert_int_eq(ask(other, get_status(PRELOAD_CALL, true), NULL, 0), -EBUSY);
+    close(visible);
+    ck_assert_int_eq(ask(other, claim, NULL, 0), -EBUSY);
+    close(copy);
+    ck_assert_int_eq(ask(other, claim, NULL, 0), 0);
+    ck_assert(is_closed(client));
+}
+END_TEST
+
+START_TEST(test_a_released_interface_goes_back_to_its_first_setting)
+{
+    static const char path[] = "/sys/devices/platform/vphoton.0/usb1/1-1/1-1:1.0/bAlternateSetting";
+    int visible, client = open_device(2, &visible);
+    const struct preload_request get_interface = {
+        .operation = PRELOAD_CALL, .setup = {0x81, 10, 0, 0, 0, 0, 1, 0}, .length = 1};
+
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_SET_INTERFACE, .length = 2), NULL, 0),
+                     -EINVAL);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_SET_INTERFACE, .length = 1), NULL, 0),
+                     0);
+    ck_assert(file_is(path, " 1\n"));
+    ck_assert_int_eq(ask(client, get_interface, NULL, 0), 0);
+    ck_assert_uint_eq(got.data[0], 1);
+    close(visible);
+    turn();
+    ck_assert(file_is(path, " 0\n"));
+    client = open_device(2, &visible);
+    ck_assert_int_eq(ask(client, get_interface, NULL, 0), 0);
+    ck_assert_uint_eq(got.data[0], 0);
+}
+END_TEST
+
+START_TEST(test_configurations_are_set_only_when_nothing_is_claimed)
+{
+    static const char path[] = "/sys/bus/usb/devices/1-1/bConfigurationValue";
+    int visible, client = open_device(2, &visible);
+    struct preload_request set = {.operation = PRELOAD_SET_CONFIGURATION, .number = 1};
+
+    ck_assert_int_eq(ask(client, set, NULL, 0), 0);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), 0);
+    ck_assert_int_eq(ask(client, set, NULL, 0), -EBUSY);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_RELEASE), NULL, 0), 0);
+    set.number = 2;
+    ck_assert_int_eq(ask(client, set, NULL, 0), -EINVAL);
+    set.number = 0;
+    ck_assert_int_eq(ask(client, set, NULL, 0), 0);
+    ck_assert(file_is(path, "\n"));
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), -EHOSTUNREACH);
+    set.number = 1;
+    ck_assert_int_eq(ask(client, set, NULL, 0), 0);
+    ck_assert(file_is(path, "1\n"));
+}
+END_TEST
+
+START_TEST(test_reset_keeps_the_device_and_drops_its_claims)
+{
+    int visible, client = open_device(2, &visible), its, other = open_device(2, &its);
+
+    ck_assert_int_eq(ask(other, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), 0);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_RESET), NULL, 0), 0);
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), 0);
+    ck_assert_uint_eq(server->ports[1].device->number, 2);
+}
+END_TEST
+
+START_TEST(test_failures_have_usbfs_names)
+{
+    int visible, client = open_device(2, &visible);
+    struct preload_request slow = get_status(PRELOAD_CALL, false);
+    const struct preload_request rows[] = {
+        {.operation = PRELOAD_CALL, .setup = {0x80, 6, 0, 6, 0, 0, 10, 0}, .length = 10},
+        {.operation = PRELOAD_CALL, .setup = {0xA1, 3, 0, 0, 0, 0, 1, 0}, .length = 1},
+        {.operation = PRELOAD_CALL, .type = PRELOAD_BULK, .endpoint = 0x81, .length = 64},
+    };
+    const int expected[] = {-EPIPE, -EOVERFLOW, -ENOENT};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ck_assert_int_eq(ask(client, rows[i], NULL, 0), expected[i]);
+    }
+    slow.number = 1;
+    say(client, slow, NULL, 0);
+    while (hear(client) < 0) {
+        ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+    }
+    ck_assert_int_eq(got.reply.result, -ETIMEDOUT);
+}
+END_TEST
+
+/* --- unplugging --- */
+
+START_TEST(test_unplugging_ends_what_is_in_flight_and_the_handles)
+{
+    int visible, client = open_device(2, &visible), its, idle = open_device(2, &its);
+    struct pollfd poll_idle = {.fd = its, .events = POLLOUT};
+
+    say(client, get_status(PRELOAD_SUBMIT, false), NULL, 0);
+    unplug(0);
+    ck_assert_int_gt(hear(client), 0);
+    ck_assert_int_eq(got.reply.result, -ESHUTDOWN);
+    ck_assert(is_closed(client));
+    ck_assert(is_closed(idle));
+    ck_assert_int_eq(poll(&poll_idle, 1, 0), 1);
+    ck_assert_int_eq(poll_idle.revents & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    ck_assert(file_is("/sys/bus/usb/devices/1-1/devnum", NULL));
+    ck_assert(file_is("/run/udev/data/c189:1", NULL));
+    ck_assert_ptr_null(server->ports[1].device);
+}
+END_TEST
+
+START_TEST(test_a_client_that_reaps_late_still_sees_the_error_condition)
+{
+    static const uint8_t token[PRELOAD_TOKEN_SIZE];
+    int visible, client = open_device(2, &visible);
+    struct pollfd one = {.fd = visible, .events = POLLOUT};
+
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    unplug(0);
+    ck_assert_int_eq(poll(&one, 1, 0), 1);
+    ck_assert_int_eq(one.revents & POLLOUT, POLLOUT);
+    ck_assert_int_eq(hear(client), sizeof got.reply + 6);
+    ck_assert(is_closed(client));
+    ck_assert_int_eq(send(visible, token, sizeof token, MSG_DONTWAIT), sizeof token);
+    turn();
+    ck_assert_int_eq(poll(&one, 1, 0), 1);
+    ck_assert_int_eq(one.revents & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    ck_assert(TAILQ_EMPTY(&server->handles));
+}
+END_TEST
+
+START_TEST(test_device_numbers_count_up_and_come_round)
+{
+    plug(1, test_board_dfu(IMAGE_1006));
+    ck_assert_uint_eq(server->ports[2].device->number, 3);
+    for (unsigned number = 4; number <= 127; number++) {
+        unplug(0);
+        ck_assert(test_board_enter_dfu(boards[0]));
+        root_port_poll(&ports[0]);
+        turn();
+        ck_assert_uint_eq(server->ports[1].device->number, number);
+    }
+    unplug(0);
+    ck_assert(test_board_enter_dfu(boards[0]));
+    root_port_poll(&ports[0]);
+    turn();
+    ck_assert_uint_eq(server->ports[1].device->number, 2);
+    ck_assert(file_is("/sys/bus/usb/devices/1-1/devnum", "2\n"));
+    ck_assert(file_is("/sys/bus/usb/devices/1-2/serial", TEST_DEVICE_ID "\n"));
+}
+END_TEST
+
+START_TEST(test_positions_are_taken_once)
+{
+    static struct root_port port;
+
+    ck_assert(!preload_server_add(server, &port, 0));
+    ck_assert(!preload_server_add(server, &port, 1));
+    ck_assert(!preload_server_add(server, &port, PRELOAD_PORTS_MAX + 1));
+}
+END_TEST
+
+/* --- the rest --- */
+
+START_TEST(test_monitors_hear_of_their_groups_only)
+{
+    int kernel = dial(), udev = dial(), none = dial();
+    struct preload_request monitor = {.operation = PRELOAD_MONITOR,
+                                      .version = PRELOAD_PROTOCOL_VERSION};
+
+    say(none, monitor, NULL, 0);
+    monitor.number = 1;
+    say(kernel, monitor, NULL, 0);
+    monitor.number = 2;
+    say(udev, monitor, NULL, 0);
+    unplug(0);
+    ck_assert_int_gt(hear(kernel), 0);
+    ck_assert_int_eq(memcmp(&got, "remove@", 7), 0);
+    ck_assert_int_gt(hear(udev), 0);
+    ck_assert_int_eq(memcmp(&got, "libudev", 8), 0);
+    ck_assert_int_eq(hear(none), -1);
+}
+END_TEST
+
+START_TEST(test_the_root_hub_answers)
+{
+    int visible, client = open_device(1, &visible);
+    struct preload_request request = {
+        .operation = PRELOAD_CALL, .setup = {0xA3, 0, 0, 0, 1, 0, 4, 0}, .length = 4};
+
+    ck_assert_int_eq(ask(client, request, NULL, 0), 0);
+    ck_assert_uint_eq(got.data[0] & 1, 1); /* port 1 is connected */
+    request.setup[4] = 2;
+    ck_assert_int_eq(ask(client, request, NULL, 0), 0);
+    ck_assert_uint_eq(got.data[0] & 1, 0);
+    request.setup[4] = 255;
+    ck_assert_int_eq(ask(client, request, NULL, 0), -EPIPE);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), -EBUSY);
+    ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_RESET), NULL, 0), -EISDIR);
+}
+END_TEST
+
+START_TEST(test_sleeping_moves_time_and_early_polls_are_counted)
+{
+    static const uint8_t address[5] = {0x21, 0x00, 0x00, 0x0A, 0x08};
+    const struct preload_request dnload = {
+        .operation = PRELOAD_CALL, .setup = {0x21, 1, 0, 0, 0, 0, 5, 0}, .length = 5};
+    int visible, client = open_device(2, &visible), sleeper = dial();
+    const struct preload_request hello = {.operation = PRELOAD_CLOCK,
+                                          .version = PRELOAD_PROTOCOL_VERSION};
+
+    ck_assert_int_eq(ask(sleeper, hello, NULL, 0), 0);
+    ck_assert_int_eq(ask(client, dnload, address, sizeof address), 0);
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    uint64_t poll_ns = got.data[1] * BOARD_NS_PER_MS, before = boards[0]->now;
+    ck_assert_uint_gt(poll_ns, 0);
+    say(sleeper, REQUEST(.operation = PRELOAD_ADVANCE, .tag = poll_ns), NULL, 0);
+    ck_assert_int_eq(hear(sleeper), sizeof got.reply + 8);
+    ck_assert_uint_eq(boards[0]->now, before + poll_ns);
+    ck_assert_uint_eq(*server->clock_offset, poll_ns);
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    ck_assert_uint_eq(preload_server_early_polls(server), 0);
+
+    ck_assert_int_eq(ask(client, dnload, address, sizeof address), 0);
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    say(sleeper, REQUEST(.operation = PRELOAD_ADVANCE, .tag = poll_ns - 1), NULL, 0);
+    ck_assert_int_eq(ask(client, get_status(PRELOAD_CALL, true), NULL, 0), 0);
+    ck_assert_uint_eq(preload_server_early_polls(server), 1);
+}
+END_TEST
+
+START_TEST(test_a_sleep_shows_what_came_and_went_before_it_ends)
+{
+    int sleeper = dial();
+    const struct preload_request hello = {.operation = PRELOAD_CLOCK,
+                                          .version = PRELOAD_PROTOCOL_VERSION};
+    const struct preload_request sleep = {.operation = PRELOAD_ADVANCE, .tag = 10 * BOARD_NS_PER_S};
+
+    ck_assert_int_eq(ask(sleeper, hello, NULL, 0), 0);
+    boards[0]->ops->reset(boards[0]);
+    ck_assert_int_eq(send(sleeper, &sleep, sizeof sleep, 0), sizeof sleep);
+    while (hear(sleeper) < 0) {
+        ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+    }
+    ck_assert(file_is("/sys/bus/usb/devices/1-1/idProduct", "c006\n"));
+}
+END_TEST
+
+START_TEST(test_nothing_is_left_behind)
+{
+    const struct preload_options options = {.library = "/proc/self/exe"};
+    struct event_base *own = event_base_new();
+    struct preload_server *short_lived = preload_server_new(own, &options);
+    char folder[TREE_PATH_MAX];
+    struct stat status;
+
+    ck_assert_ptr_nonnull(short_lived);
+    strcpy(folder, short_lived->tree.folder);
+    ck_assert_int_eq(stat(folder, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 0777, 0700);
+    preload_server_free(short_lived);
+    event_base_free(own);
+    ck_assert_int_eq(stat(folder, &status), -1);
+}
+END_TEST
+
+START_TEST(test_a_missing_library_is_an_error)
+{
+    const struct preload_options options = {.library = "/nowhere/lib.so"};
+
+    ck_assert_ptr_null(preload_server_new(base, &options));
+    ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("preload_server");
+    TCase *hostile = tcase_create("hostile"), *handles = tcase_create("handles"),
+          *warp = tcase_create("warp");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_unchecked_fixture(hostile, test_boards_make, test_boards_free);
+    tcase_add_checked_fixture(hostile, set_up, tear_down);
+    tcase_add_test(hostile, test_first_message_must_be_of_this_version_and_of_a_first_kind);
+    tcase_add_test(hostile, test_malformed_messages_close_their_connection_only);
+    tcase_add_test(hostile, test_short_messages_close_the_connection);
+    tcase_add_test(hostile, test_no_more_clients_than_the_limit);
+    tcase_add_test(hostile, test_no_more_transfers_than_the_limit);
+    tcase_add_test(hostile, test_unread_replies_are_kept_up_to_the_limit);
+    tcase_add_test(hostile, test_replies_that_had_no_room_come_later);
+    tcase_add_unchecked_fixture(handles, test_boards_make, test_boards_free);
+    tcase_add_checked_fixture(handles, set_up, tear_down);
+    tcase_add_test(handles, test_open_gives_the_descriptors_and_an_unready_socket);
+    tcase_add_test(handles, test_unknown_devices_do_not_exist);
+    tcase_add_test(handles, test_ended_transfers_make_the_handle_ready);
+    tcase_add_test(handles, test_calls_do_not_overtake_transfers);
+    tcase_add_test(handles, test_claims_exclude_and_end_with_the_last_descriptor);
+    tcase_add_test(handles, test_a_released_interface_goes_back_to_its_first_setting);
+    tcase_add_test(handles, test_configurations_are_set_only_when_nothing_is_claimed);
+    tcase_add_test(handles, test_reset_keeps_the_device_and_drops_its_claims);
+    tcase_add_test(handles, test_failures_have_usbfs_names);
+    tcase_add_test(handles, test_unplugging_ends_what_is_in_flight_and_the_handles);
+    tcase_add_test(handles, test_a_client_that_reaps_late_still_sees_the_error_condition);
+    tcase_add_test(handles, test_device_numbers_count_up_and_come_round);
+    tcase_add_test(handles, test_positions_are_taken_once);
+    tcase_add_test(handles, test_monitors_hear_of_their_groups_only);
+    tcase_add_test(handles, test_the_root_hub_answers);
+    tcase_add_test(handles, test_nothing_is_left_behind);
+    tcase_add_test(handles, test_a_missing_library_is_an_error);
+    tcase_add_unchecked_fixture(warp, test_boards_make, test_boards_free);
+    tcase_add_checked_fixture(warp, set_up_warp, tear_down);
+    tcase_add_test(warp, test_sleeping_moves_time_and_early_polls_are_counted);
+    tcase_add_test(warp, test_a_sleep_shows_what_came_and_went_before_it_ends);
+    suite_add_tcase(suite, hostile);
+    suite_add_tcase(suite, handles);
+    suite_add_tcase(suite, warp);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
