@@ -8,7 +8,8 @@
 
 #define MS UINT64_C(1000000)
 
-/* RM0033 §2.3.3. Times: the middle of what PM0059 gives, as the facts' time lines assume. */
+/* RM0033 §2.3.3. Times: PM0059's typical ones, but for the 16 KiB sectors, which are between its
+ * typical 250 ms and its 500 ms at most. */
 const struct flash_sector flash_sectors[FLASH_SECTORS] = {
     {0x08000000, 0x4000, 400 * MS},   {0x08004000, 0x4000, 400 * MS},
     {0x08008000, 0x4000, 400 * MS},   {0x0800C000, 0x4000, 400 * MS},

@@ -28,7 +28,7 @@
 /* All sectors unprotected: bit n of nWRP is 0 when sector n is write-protected. */
 #define FLASH_NWRP_NONE UINT16_C(0x0FFF)
 
-/* The firmware's driver status codes (facts: 8 is the only success). NO_POWER is ours: the supply
+/* The firmware's driver status codes; 8 is the only success. NO_POWER is ours: the supply
  * failed before or within this operation, and nothing the CPU does any more has an effect. */
 enum flash_status {
     FLASH_NO_POWER = 0,

@@ -437,7 +437,7 @@ START_TEST(test_offsets_outside_the_flash_are_errors)
 }
 END_TEST
 
-/* --- write protection: 04 §10.23 --- */
+/* --- write protection --- */
 
 START_TEST(test_protected_sectors_are_an_error_while_nothing_must_be_erased)
 {

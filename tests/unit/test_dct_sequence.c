@@ -393,7 +393,7 @@ START_TEST(test_the_runaway_ends_with_the_flash)
 }
 END_TEST
 
-/* --- write protection: 04 §10.23 --- */
+/* --- write protection --- */
 
 START_TEST(test_protected_sectors_hang_the_driver_even_if_blank)
 {
