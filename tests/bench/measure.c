@@ -27,28 +27,54 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double once(const char *work, enum measure_clock clock, measure_work *run, void *context)
+{
+    double start = now(clock);
+
+    if (!run(context)) {
+        measure_fail(work, "the work failed");
+    }
+    return now(clock) - start;
+}
+
+static double median(double *seconds, unsigned count)
+{
+    qsort(seconds, count, sizeof seconds[0], by_size);
+    return seconds[count / 2];
+}
+
 double measure_seconds(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
                        void *context)
 {
     double seconds[RUNS_MAX];
 
+    (void)once(work, clock, run, context);
     runs = runs < RUNS_MAX ? runs : RUNS_MAX;
-    for (unsigned i = 0; i <= runs; i++) {
-        double start = now(clock);
-        if (!run(context)) {
-            measure_fail(work, "the work failed");
-        }
-        if (i > 0) {
-            seconds[i - 1] = now(clock) - start;
-        }
+    for (unsigned i = 0; i < runs; i++) {
+        seconds[i] = once(work, clock, run, context);
     }
-    qsort(seconds, runs, sizeof seconds[0], by_size);
-    return seconds[runs / 2];
+    return median(seconds, runs);
+}
+
+void measure_pair(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
+                  void *contexts[2], double medians[2])
+{
+    double seconds[2][RUNS_MAX];
+
+    (void)once(work, clock, run, contexts[0]);
+    (void)once(work, clock, run, contexts[1]);
+    runs = runs < RUNS_MAX ? runs : RUNS_MAX;
+    for (unsigned i = 0; i < runs; i++) {
+        seconds[0][i] = once(work, clock, run, contexts[0]);
+        seconds[1][i] = once(work, clock, run, contexts[1]);
+    }
+    medians[0] = median(seconds[0], runs);
+    medians[1] = median(seconds[1], runs);
 }
 
 void measure_heading(void)
 {
-    printf("%-42s %16s %10s %8s  %s\n", "work", "measured", "null", "ratio", "reach");
+    printf("%-46s %16s %10s %8s  %s\n", "work", "measured", "null", "ratio", "reach");
 }
 
 static bool reached(const struct measure_row *row)
@@ -80,7 +106,7 @@ void measure_print(const struct measure_row *row)
         format_number(null, row->null);
         format_number(ratio, row->measured / row->null);
     }
-    printf("%-42s %10s %-5s %10s %8s  %s %s%s%s\n", row->work,
+    printf("%-46s %10s %-5s %10s %8s  %s %s%s%s\n", row->work,
            format_number(measured, row->measured), row->unit, null, ratio,
            row->goal == GOAL_AT_LEAST ? ">=" : "<=", format_number(reach, row->reach),
            of_ratio ? " x" : "", reached(row) ? "" : "  MISSED");

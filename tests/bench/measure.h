@@ -17,6 +17,9 @@ enum measure_clock { CLOCK_OF_THREAD, CLOCK_OF_WALL };
  * when the work fails. */
 double measure_seconds(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
                        void *context);
+/* The same for two works in turn, so that what else the machine does meets both. */
+void measure_pair(const char *work, unsigned runs, enum measure_clock clock, measure_work *run,
+                  void *contexts[2], double seconds[2]);
 /* Ends the program with a reason. */
 __attribute__((noreturn)) void measure_fail(const char *work, const char *why);
 
