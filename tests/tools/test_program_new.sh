@@ -78,6 +78,19 @@ if [ "$(id -u)" != 0 ]; then
     expect_error 3 'Permission denied' new locked/b
 fi
 
+# Without the right to read or write: said, not done.
+chmod 755 a
+chmod 600 a/flash.bin
+run as_user "$VPHOTON" inspect a
+if [ "$(id -u)" = 0 ]; then
+    expect_status 3
+    expect_line 'vphoton: a/flash.bin: cannot open: Permission denied'
+fi
+chmod 644 a/flash.bin
+chmod 555 a
+run_ok as_user "$VPHOTON" inspect a
+chmod 755 a
+
 # Two boards of the same release differ in their ids.
 run_ok vphoton new b
 run_ok vphoton new c
