@@ -157,18 +157,6 @@ void clock_allow_jumps(struct clock *clock)
     }
 }
 
-/* What tells that something happened: attaches and transfers still waiting. */
-static uint64_t events_of(const struct root_port *port)
-{
-    uint64_t waiting = 0;
-    for (size_t i = 0; i < ROOT_PORT_QUEUES; i++) {
-        for (const struct transfer *t = port->queue[i]; t != NULL; t = t->next) {
-            waiting++;
-        }
-    }
-    return port->generation << 32 | waiting;
-}
-
 /* The longest step in which no board does anything before its end. */
 static uint64_t longest_step(const struct clock *clock, uint64_t limit)
 {
@@ -186,11 +174,12 @@ static bool step_all(struct clock *clock, uint64_t ns)
     bool happened = false;
     for (size_t i = 0; i < clock->count; i++) {
         struct clock_port *port = &clock->ports[i];
-        uint64_t before = events_of(port->port);
+        uint64_t generation = port->port->generation;
+        uint64_t ended = port->port->ended;
         board_advance(port->port->board, ns);
         catch_up(port);
         port->board_at = port->port->board->now;
-        happened = happened || events_of(port->port) != before;
+        happened = happened || port->port->generation != generation || port->port->ended != ended;
     }
     return happened;
 }

@@ -49,8 +49,9 @@ static uint32_t queues_in_use(const struct root_port *port)
     return in_use;
 }
 
-static void finish(struct transfer *transfer, enum transfer_status status)
+static void finish(struct root_port *port, struct transfer *transfer, enum transfer_status status)
 {
+    port->ended++;
     transfer->status = status;
     transfer->actual = transfer->done;
     transfer->next = NULL;
@@ -241,7 +242,7 @@ static void fail_all(struct root_port *port, enum transfer_status status)
     while (port->failing != NULL) {
         struct transfer *transfer = port->failing;
         port->failing = transfer->next;
-        finish(transfer, transfer->status);
+        finish(port, transfer, transfer->status);
     }
 }
 
@@ -336,7 +337,7 @@ void root_port_submit(struct root_port *port, struct transfer *transfer)
     transfer->done = 0;
     transfer->next = NULL;
     if (!root_port_attached(port)) {
-        finish(transfer, TRANSFER_NO_DEVICE);
+        finish(port, transfer, TRANSFER_NO_DEVICE);
         return;
     }
 
@@ -368,7 +369,7 @@ bool root_port_cancel(struct root_port *port, struct transfer *transfer)
     if (!take(&port->queue[queue_of(transfer)], transfer) && !take(&port->failing, transfer)) {
         return false;
     }
-    finish(transfer, TRANSFER_CANCELLED);
+    finish(port, transfer, TRANSFER_CANCELLED);
     if (!port->running) {
         root_port_run(port);
     }
@@ -393,7 +394,7 @@ bool root_port_run(struct root_port *port)
         enum step end = transfer != NULL ? step(port, transfer, &run) : STEP_WAITS;
         if (end == STEP_DONE) {
             port->queue[index] = transfer->next;
-            finish(transfer, transfer->status);
+            finish(port, transfer, transfer->status);
         }
         root_port_poll(port);
         if (end != STEP_WAITS || run.moved) {

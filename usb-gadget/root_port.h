@@ -72,6 +72,8 @@ struct root_port {
     void *on_use_context;
     struct transfer *queue[ROOT_PORT_QUEUES]; /* per endpoint and direction, oldest first */
 
+    uint64_t ended; /* transfers completed so far, in whatever way; read-only for others */
+
     /* The port's own. */
     uint64_t attaches;        /* board->attaches of this generation */
     struct transfer *failing; /* of a detach or bus reset, not completed yet */

@@ -144,8 +144,10 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         event_add(tty->readable, NULL);
     } else if (length <= 0) {
         close_port(tty);
-    } else if (acm_write(tty->acm, data, (size_t)length) == 0) {
-        event_add(tty->readable, NULL);
+    } else {
+        /* No more until the device took it. */
+        event_del(tty->readable);
+        (void)acm_write(tty->acm, data, (size_t)length);
     }
 }
 
@@ -196,6 +198,18 @@ void tty_forget(struct connection *connection)
     if (connection->waiting != NULL) {
         connection->waiting->connection = NULL;
         connection->waiting = NULL;
+    }
+}
+
+void tty_catch_up(struct preload_server *server)
+{
+    for (size_t i = 1; i <= PRELOAD_PORTS_MAX; i++) {
+        struct usb_device *device = server->ports[i].device;
+
+        if (device != NULL && device->tty != NULL && device->tty->opened &&
+            event_pending(device->tty->readable, EV_READ, NULL)) {
+            on_readable(device->tty->master, EV_READ, device->tty);
+        }
     }
 }
 

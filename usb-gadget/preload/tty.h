@@ -16,6 +16,8 @@
 bool tty_add(struct preload_server *server, struct usb_device *device);
 /* Hangs up and forgets the port, if there is one. */
 void tty_remove(struct usb_device *device);
+/* Takes what programs have written so far. */
+void tty_catch_up(struct preload_server *server);
 /* A connection's request about a port. */
 void tty_request(struct connection *connection, const struct preload_request *request);
 /* The connection closes before its answer came. */

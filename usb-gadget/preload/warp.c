@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/tty.h"
 
 bool warp_open(struct preload_server *server)
 {
@@ -51,6 +52,7 @@ void warp_request(struct connection *connection, const struct preload_request *r
     /* What the client has submitted happens before time moves, and what happens meanwhile is shown
      * before the client looks. */
     connection_catch_up(server);
+    tty_catch_up(server);
     uint64_t moved = warp_advance(server, ns, until_event);
     server_refresh(server);
     connection_reply(connection, 0, 0, &moved, sizeof moved);
