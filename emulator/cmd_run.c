@@ -160,6 +160,8 @@ static bool open_events(struct run *run, const struct wish *wish, struct complai
     }
     /* Who reads along learns of an event when it happens. */
     setvbuf(run->events, NULL, _IOLBF, 0);
+    /* Who follows the file sees each line as it happens. */
+    setvbuf(run->events, NULL, _IOLBF, BUFSIZ);
     desk_trace(&run->desk, run->events);
     return true;
 }

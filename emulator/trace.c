@@ -12,17 +12,17 @@
 __attribute__((format(printf, 3, 4))) static void line(struct trace *trace, uint64_t time,
                                                        const char *format, ...)
 {
-    char text[640];
+    char text[640], name[128] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(trace->out, "%10" PRIu64 ".%03" PRIu64 " ms  ", time / BOARD_NS_PER_MS,
-            time / BOARD_NS_PER_US % 1000);
     if (trace->name) {
-        fprintf(trace->out, "%s: ", trace->name);
+        snprintf(name, sizeof name, "%s: ", trace->name);
     }
-    fprintf(trace->out, "%s\n", text);
+    /* One call, so that the line stays whole beside the command's own output. */
+    fprintf(trace->out, "%10" PRIu64 ".%03" PRIu64 " ms  %s%s\n", time / BOARD_NS_PER_MS,
+            time / BOARD_NS_PER_US % 1000, name, text);
 }
 
 struct text {
