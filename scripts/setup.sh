@@ -37,6 +37,8 @@ shellcheck       | command shellcheck
 libusb-1.0-0-dev | header libusb-1.0/libusb.h
 python3          | command /usr/bin/python3
 python3-usb      | python usb.core
+python3-serial   | python serial
+udev             | command udevadm
 usbutils         | command lsusb
 util-linux       | command setpriv
 nodejs           | command node
