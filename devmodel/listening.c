@@ -14,35 +14,23 @@
 #define CLEARING_NS         (25 * CLEARING_TOGGLE_MS * MS)
 #define CONNECTING_MS       100
 #define NETWORK_ON_MS       4000
-/* From a request in USB's interrupt to the system loop that serves it. */
-#define ENTER_NS (10 * MS)
+/* The ways from one mode to another: what happens when. The last step of each decides the mode.
+ * 0.5.2 and 2.2.0 measured. */
+enum way_event { SHOWS_WHITE, BREATHES_BLUE, SHOWS_CONNECTING, LISTENS, LISTENS_OR_CONNECTS };
 
-/* What the LED shows on the way out; the last step is the return to listening when there are no
- * credentials. */
-enum way_out { OUT_WHITE, OUT_BREATHES_BLUE, OUT_CONNECTS, OUT_DECIDES };
-
-struct leave_step {
-    uint32_t after_us; /* the leave */
-    enum way_out what;
+struct way_step {
+    uint32_t at_us;
+    enum way_event event;
 };
 
-#define STEPS 3
-/* 0.5.2 and 2.2.0 measured. */
-static const struct leave_step steps_green[STEPS] = {
-    {200, OUT_WHITE}, {430000, OUT_CONNECTS}, {435000, OUT_DECIDES}};
-static const struct leave_step steps_blue[STEPS] = {
-    {200, OUT_WHITE}, {25000, OUT_BREATHES_BLUE}, {800000, OUT_DECIDES}};
-
-static const struct leave_step steps_quick[STEPS] = {
-    {200, OUT_WHITE}, {25000, OUT_BREATHES_BLUE}, {500000, OUT_DECIDES}};
-
-static const struct leave_step *steps(const struct photon *photon)
-{
-    if (photon->system.listening.quickly) {
-        return steps_quick;
-    }
-    return photon->system.quirks->leaves_through_blue ? steps_blue : steps_green;
-}
+/* From a request in USB's interrupt to the system loop that serves it. */
+static const struct way_step enter[] = {{10000, LISTENS}};
+static const struct way_step leave_through_green[] = {
+    {200, SHOWS_WHITE}, {430000, SHOWS_CONNECTING}, {435000, LISTENS_OR_CONNECTS}};
+static const struct way_step leave_through_blue[] = {
+    {200, SHOWS_WHITE}, {25000, BREATHES_BLUE}, {800000, LISTENS_OR_CONNECTS}};
+static const struct way_step leave_quickly[] = {
+    {200, SHOWS_WHITE}, {25000, BREATHES_BLUE}, {500000, LISTENS_OR_CONNECTS}};
 
 /* --- modes --- */
 
@@ -65,7 +53,6 @@ static void listen(struct photon *photon)
 
 static void connect(struct photon *photon)
 {
-    engine_stop_timer(photon, TIMER_NETWORK);
     engine_boot_event(photon, "system runs: connecting");
     listening_led(photon);
 }
@@ -79,80 +66,77 @@ void listening_begin(struct photon *photon, bool asked)
     }
 }
 
-void listening_enter(struct photon *photon)
-{
-    struct listening *listening = &photon->system.listening;
-
-    if (!listening->on) {
-        listening->leaving = STEPS;
-        engine_set_timer(photon, TIMER_NETWORK, cpu_now(photon) + ENTER_NS);
-    }
-}
-
 static void arm_step(struct photon *photon)
 {
     const struct listening *listening = &photon->system.listening;
-    uint64_t after = steps(photon)[listening->leaving].after_us * BOARD_NS_PER_US;
 
-    engine_set_timer(photon, TIMER_NETWORK, listening->left + after);
+    engine_set_timer(photon, TIMER_NETWORK,
+                     listening->set_out + listening->next->at_us * BOARD_NS_PER_US);
 }
 
-static void leave(struct photon *photon, uint64_t delay_ns, bool quickly)
+static void set_out(struct photon *photon, const struct way_step *way, uint64_t delay_ns)
 {
-    struct listening *listening = &photon->system.listening;
-
-    if (!listening->on) {
-        return;
-    }
-    listening->on = false;
-    listening->quickly = quickly;
-    listening->leaving = 0;
-    listening->left = cpu_now(photon) + delay_ns;
-    console_reset(photon);
+    photon->system.listening.next = way;
+    photon->system.listening.set_out = cpu_now(photon) + delay_ns;
     arm_step(photon);
 }
 
-void listening_leave(struct photon *photon, uint64_t delay_ns)
+static void go_on(struct photon *photon)
 {
-    leave(photon, delay_ns, false);
+    photon->system.listening.next++;
+    arm_step(photon);
 }
 
-void listening_leave_quickly(struct photon *photon)
+void listening_network_step(struct photon *photon)
 {
-    leave(photon, 0, true);
-}
-
-static void take_step(struct photon *photon, enum way_out what)
-{
-    switch (what) {
-    case OUT_WHITE:
+    switch (photon->system.listening.next->event) {
+    case SHOWS_WHITE:
         engine_led(photon, LED_SOLID, LED_WHITE, 0);
+        go_on(photon);
         break;
-    case OUT_BREATHES_BLUE:
+    case BREATHES_BLUE:
         engine_led(photon, LED_BREATHE, LED_BLUE, NETWORK_ON_MS);
+        go_on(photon);
         break;
-    case OUT_CONNECTS:
+    case SHOWS_CONNECTING:
         engine_led(photon, LED_TOGGLE, LED_GREEN, CONNECTING_MS);
+        go_on(photon);
         break;
-    case OUT_DECIDES:
+    case LISTENS:
+        listen(photon);
+        break;
+    case LISTENS_OR_CONNECTS:
         listening_begin(photon, false);
         break;
     }
 }
 
-void listening_network_step(struct photon *photon)
+void listening_enter(struct photon *photon)
 {
-    struct listening *listening = &photon->system.listening;
+    if (!photon->system.listening.on) {
+        set_out(photon, enter, 0);
+    }
+}
 
-    if (listening->leaving >= STEPS) {
-        listen(photon);
-        return;
+static void leave(struct photon *photon, const struct way_step *way, uint64_t delay_ns)
+{
+    if (photon->system.listening.on) {
+        photon->system.listening.on = false;
+        console_reset(photon);
+        set_out(photon, way, delay_ns);
     }
-    take_step(photon, steps(photon)[listening->leaving].what);
-    listening->leaving++;
-    if (listening->leaving < STEPS) {
-        arm_step(photon);
-    }
+}
+
+void listening_leave(struct photon *photon, uint64_t delay_ns)
+{
+    leave(photon,
+          photon->system.quirks->leaves_through_blue ? leave_through_blue : leave_through_green,
+          delay_ns);
+}
+
+void listening_leave_quickly(struct photon *photon)
+{
+    leave(photon, leave_quickly, 0);
 }
 
 /* --- the button --- */

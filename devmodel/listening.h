@@ -14,13 +14,15 @@
 
 struct photon;
 
+/* A step of listening.c's. */
+struct way_step;
+
 struct listening {
-    bool on;          /* the console is served, the LED toggles blue */
-    bool quickly;     /* the way out is the short one */
-    bool clearing;    /* the held button erases the profiles: nothing else is done meanwhile */
-    uint8_t leaving;  /* next step of the way out */
-    uint64_t left;    /* board time from which the way out counts */
-    uint64_t pressed; /* board time at which SETUP was pressed */
+    bool on;       /* the console is served, the LED toggles blue */
+    bool clearing; /* the held button erases the profiles: nothing else is done meanwhile */
+    const struct way_step *next; /* step on the way to another mode */
+    uint64_t set_out;            /* board time from which its times count */
+    uint64_t pressed;            /* board time at which SETUP was pressed */
 };
 
 /* The start is over: listens, or connects when there are credentials and nobody asked. */

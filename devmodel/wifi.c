@@ -102,5 +102,5 @@ bool wifi_store(struct photon *photon, const struct wifi_profile *profile)
 
 bool wifi_erase(struct photon *photon)
 {
-    return !wifi_has_credentials(photon) || save(photon, NULL, 0);
+    return save(photon, NULL, 0);
 }

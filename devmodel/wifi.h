@@ -60,7 +60,7 @@ bool wifi_has_credentials(const struct photon *photon);
 /* Stores a profile as the newest; one of the same name goes, or the oldest when all are used. False
  * when the DCT write failed or the CPU was lost in it. */
 bool wifi_store(struct photon *photon, const struct wifi_profile *profile);
-/* Erases all profiles; no write when there is none. */
+/* Erases all profiles; a DCT write also when there is none. False as for wifi_store(). */
 bool wifi_erase(struct photon *photon);
 
 #endif

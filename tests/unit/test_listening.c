@@ -133,10 +133,10 @@ END_TEST
 
 START_TEST(test_setup_held_for_ten_seconds_in_listening_mode_erases_the_profiles)
 {
-    uint32_t before;
+    uint64_t before;
 
     board_of("0.5.2");
-    before = flash_wear(photon_flash(client.board), MAP_SECTOR_DCT1);
+    before = flash_operations(photon_flash(client.board));
     button(true);
     client_wait(&client, 5000);
     ck_assert(blinks(BLUE, 250));
@@ -145,7 +145,7 @@ START_TEST(test_setup_held_for_ten_seconds_in_listening_mode_erases_the_profiles
     button(false); /* too late */
     client_wait(&client, 3000);
     ck_assert(blinks(BLUE, 250));
-    ck_assert_uint_eq(flash_wear(photon_flash(client.board), MAP_SECTOR_DCT1), before);
+    ck_assert_uint_gt(flash_operations(photon_flash(client.board)), before);
 }
 END_TEST
 
