@@ -91,7 +91,7 @@ static long parse_ms(const char *text)
         return 0;
     }
     double ms = strcmp(end, "s") == 0 ? value * 1000 : strcmp(end, "ms") == 0 ? value : 0;
-    return ms >= 1 && ms <= 3600000 ? (long)ms : 0;
+    return ms >= 1 && ms <= 60000 ? (long)ms : 0;
 }
 
 static void wait_ms(json_int_t ms)
@@ -125,7 +125,7 @@ static int do_press(const struct wish *wish, int argc, char **argv)
     }
     long ms = parse_ms(argv[2]);
     if (ms == 0) {
-        return options_wrong(&help, "time \"%s\" found, 1ms to 3600s expected, as 3s or 500ms",
+        return options_wrong(&help, "time \"%s\" found, 1ms to 60s expected, as 3s or 500ms",
                              argv[2]);
     }
     return hold(wish, ms);

@@ -6,7 +6,7 @@
 #include "emulator/control.h"
 
 /* Nobody holds a button for longer. */
-#define PRESS_MS_MAX 3600000
+#define PRESS_MS_MAX 60000
 
 static json_t *done(void)
 {
@@ -22,7 +22,7 @@ static json_t *do_press(struct desk *desk, struct desk_board *board, const json_
     }
     if (!json_is_integer(ms) || json_integer_value(ms) < 1 ||
         json_integer_value(ms) > PRESS_MS_MAX) {
-        return control_error("\"ms\" is no number from 1 to 3600000");
+        return control_error("\"ms\" is no number from 1 to 60000");
     }
     if (desk->clock.mode == TIME_REAL) {
         desk_button(desk, board, true);

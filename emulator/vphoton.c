@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,9 +42,8 @@ static void keep_standard_files(void)
     }
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-    keep_standard_files();
     const char *word = argc > 1 ? argv[1] : NULL;
     if (!word) {
         say_error("no command given; see vphoton --help");
@@ -64,4 +64,16 @@ int main(int argc, char **argv)
     }
     say_error("unknown %s \"%s\"; see vphoton --help", word[0] == '-' ? "option" : "command", word);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    keep_standard_files();
+    int code = dispatch(argc, argv);
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        say_error("cannot write the output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+        code = EXIT_ENVIRONMENT;
+    }
+    return code;
 }

@@ -65,6 +65,13 @@ assert modules["bootloader"]["version"] == 3 and modules["factory"] is None
 assert board["at_power_on"]["product"] == 0xC006
 END
 
+# Output that cannot be written is an error.
+status=0
+vphoton inspect --json a >/dev/full 2>out || status=$?
+said='inspect >/dev/full'
+expect_status 3
+expect_line 'vphoton: cannot write the output: No space left on device'
+
 # A board is never overwritten, nor is anybody's directory.
 cp -a a before
 expect_error 3 'a: already holds a board; nothing was changed' new a
