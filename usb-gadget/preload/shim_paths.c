@@ -266,13 +266,13 @@ unsigned shim_node(const char *ours)
         return 0;
     }
     name += strspn(name, "/");
-    for (size_t i = 0; i < 3; i++) {
-        if (name[i] < '0' || name[i] > '9') {
-            return 0;
-        }
-        number = number * 10 + (unsigned)(name[i] - '0');
+    if (strlen(name) != 3 || strspn(name, "0123456789") != 3) {
+        return 0;
     }
-    return name[3] == '\0' ? number : 0;
+    for (; *name != '\0'; name++) {
+        number = number * 10 + (unsigned)(*name - '0');
+    }
+    return number;
 }
 
 bool shim_is_node_folder(const char *ours)
