@@ -311,7 +311,7 @@ END_TEST
 
 START_TEST(test_silence_is_answered_by_six_c_and_a_cancel)
 {
-    static const char *const answers[] = {"C", "C", "C", "C", "C", "C\x18\x18" FAILED};
+    static const char *const answers[] = {"C", "C", "C", "C", "C", ("C\x18\x18" FAILED)};
     uint64_t start;
 
     board_of(_i == 0 ? "0.5.2" : "2.2.0");
