@@ -229,7 +229,7 @@ static bool system_version(struct photon *photon, const struct usb_setup *setup)
     size_t length = strlen(name);
     char text[BOARD_USB_PACKET] = "";
 
-    memcpy(text, name, length);
+    (void)snprintf(text, sizeof(text), "%s", name);
     length += photon->system.quirks->control != USB_CONTROL_SERVICE ? 2 : 0;
     ep0_send_small(&photon->usb, text, (uint32_t)(setup->length < length ? setup->length : length));
     return true;

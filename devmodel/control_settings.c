@@ -186,7 +186,7 @@ int32_t handle_wifi_scan(struct photon *photon, const struct control_message *re
         ap->security = network->security;
         ap->cipher = network->cipher;
         ap->channel = network->channel;
-        ap->rssi = network->rssi;
+        ap->rssi = (int32_t)network->rssi;
     }
     return reply_list(reply, &message);
 }

@@ -50,6 +50,6 @@ bool module_dependency_met(const struct flash *flash, const struct module_depend
  * its length. */
 #define MODULE_JSON_MAX 2048
 size_t module_list_json(const struct flash *flash, const struct system_quirks *quirks,
-                        char text[MODULE_JSON_MAX]);
+                        char json[MODULE_JSON_MAX]);
 
 #endif
