@@ -18,8 +18,8 @@
 #define START_NS_FROM_101 (17 * MS)
 /* From the decision for DFU to the pull-up. */
 #define DFU_START_NS (9 * MS)
-/* From the pull-up going off and the flags saved to the reset that ends an update; 1006 lost its wait
- * loop here as in DETACH. */
+/* From the pull-up going off and the flags saved to the reset that ends an update; 1006 lost its
+ * wait loop here as in DETACH. */
 #define LEAVE_RESET_NS         (2600 * BOARD_NS_PER_US)
 #define LEAVE_RESET_NS_DELAYED (500 * BOARD_NS_PER_US)
 #define WATCHDOG_NS            (5000 * MS)

@@ -159,14 +159,17 @@ END_TEST
 
 START_TEST(test_nodes_are_told_from_other_files)
 {
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001/002"), 2);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001//127"), 127);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001/2"), 0);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001/0021"), 0);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001"), 0);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/002/002"), 0);
-    ck_assert_uint_eq(shim_node("/dev/bus/usb/001002"), 0);
-    ck_assert_uint_eq(shim_node(NULL), 0);
+    static struct {
+        const char *path;
+        unsigned number;
+    } nodes[] = {
+        {"/dev/bus/usb/001/002", 2},  {"/dev/bus/usb/001//127", 127}, {"/dev/bus/usb/001/2", 0},
+        {"/dev/bus/usb/001/0021", 0}, {"/dev/bus/usb/001/0a2", 0},    {"/dev/bus/usb/001", 0},
+        {"/dev/bus/usb/002/002", 0},  {"/dev/bus/usb/001002", 0},     {NULL, 0}};
+
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
+        ck_assert_uint_eq(shim_node(nodes[i].path), nodes[i].number);
+    }
     ck_assert(shim_is_node_folder("/dev/bus/usb/001"));
     ck_assert(shim_is_node_folder("/dev/bus/usb/001/"));
     ck_assert(!shim_is_node_folder("/dev/bus/usb"));
