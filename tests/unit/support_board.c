@@ -127,10 +127,25 @@ static bool current(struct board *board, uint32_t sector)
            memcmp(header, good, 2) == 0 && memcmp(header + 4, "BRCM", 4) == 0;
 }
 
+/* The number in the tail that 0.7.0 and later give each copy; 0 without a tail. */
+static unsigned sequence(struct board *board, uint32_t sector)
+{
+    static const uint8_t tail[4] = {0xCD, 0x00, 0x02, 0xDC};
+    uint8_t found[16];
+
+    return board->ops->flash_read(board, sector + 0x3FF0, found, sizeof(found)) &&
+                   memcmp(found, tail, sizeof(tail)) == 0
+               ? found[13]
+               : 0;
+}
+
 uint32_t test_dct(struct board *board)
 {
-    return (current(board, MAP_DCT1) || !current(board, MAP_DCT2) ? MAP_DCT1 : MAP_DCT2) +
-           DCT_APPLICATION;
+    bool second =
+        current(board, MAP_DCT2) &&
+        (!current(board, MAP_DCT1) || sequence(board, MAP_DCT2) > sequence(board, MAP_DCT1));
+
+    return (second ? MAP_DCT2 : MAP_DCT1) + DCT_APPLICATION;
 }
 
 static void observe(void *context, const struct board_event *event)

@@ -110,10 +110,10 @@ struct way {
     unsigned stride, stride_elsewhere;
 };
 
-/* Operations that were one call of the flash driver: an erase, or programming in a row. */
+/* Operations in a row: an erase, or programming from one address on. */
 struct stretch {
     uint64_t first;
-    uint32_t address;
+    uint32_t address, end;
     unsigned step;
 };
 
@@ -124,9 +124,9 @@ struct course {
     struct board *board, *start; /* at work; before the first step */
     struct board *snapshots[STEPS_MAX];
     unsigned steps;
+    uint64_t operations[STEPS_MAX + 1]; /* before each step, and at the end */
     struct stretch stretches[STRETCHES_MAX];
     size_t stretch_count;
-    uint64_t first_operation, last_operation; /* of the whole way */
     unsigned cases;
     /* Files: the one that comes, and the one that was there. */
     uint8_t file[FACTORY_MAX_SIZE], old[FACTORY_MAX_SIZE], part1[FACTORY_MAX_SIZE];
@@ -147,9 +147,9 @@ __attribute__((noreturn)) static void wrong(const struct course *course, const c
                  course->way->name, test_images[course->image].name,
                  test_images[course->image].release, course->factory ? ", factory image" : "",
                  cut_names[course->cut],
-                 (unsigned long long)(course->operation - course->first_operation),
-                 (unsigned long long)(course->last_operation - course->first_operation), what,
-                 course->found_part1, course->found_user, course->found_factory,
+                 (unsigned long long)(course->operation - course->operations[0]),
+                 (unsigned long long)(course->operations[course->steps] - course->operations[0]),
+                 what, course->found_part1, course->found_user, course->found_factory,
                  course->pending ? "" : "not ", course->outcome);
     abort();
 }
@@ -232,9 +232,15 @@ static const struct release *release_under(const struct course *course)
     return release_find(test_images[course->image].release);
 }
 
+/* A board that has run before, so that its system has nothing to set up. */
 static void enter_dfu(struct course *course)
 {
-    ck_assert(test_board_enter_dfu(course->board));
+    struct board *board = course->board;
+
+    board->ops->power(board, true);
+    ck_assert(test_board_until_attached(board, BOOT_LIMIT));
+    board->ops->power(board, false);
+    ck_assert(test_board_enter_dfu(board));
 }
 
 static void prepare_user_download(struct course *course)
@@ -290,12 +296,12 @@ static bool step_part1_download(struct course *course, unsigned number)
 static void prepare_pending(struct course *course)
 {
     static const uint8_t slot[20] = {0xCD, 0xAB, 0, 0,    0, 0, 0x0C, 0x08, 0, 0,
-                                     0x0A, 0x08, 0, 0x14, 0, 0, 0x0E, 5,    0, 0};
+                                     0x0A, 0x08, 0, 0x08, 0, 0, 0x0E, 5,    0, 0};
     uint32_t place;
 
     enter_dfu(course);
     place = test_dct(course->board) + DCT_FLASH_MODULES + sizeof(slot);
-    course->file_size = build_user(77, 0x1400, release_under(course), course->file);
+    course->file_size = build_user(77, 0x800, release_under(course), course->file);
     ck_assert(flash_load(photon_flash(course->board), MAP_OTA, course->file, course->file_size));
     ck_assert(flash_load(photon_flash(course->board), place, slot, sizeof(slot)));
 }
@@ -510,13 +516,23 @@ static void one_case(struct course *course, unsigned step)
 
 static void note_stretches(struct course *course)
 {
+    struct stretch *last = NULL;
+
     for (size_t i = 0; i < record.count; i++) {
         const struct board_event *event = &record.events[i];
+        struct stretch next = {event->u.flash.operation, event->u.flash.address,
+                               event->u.flash.address + event->u.flash.length, course->steps};
 
-        if (event->kind == BOARD_EVENT_FLASH_ERASE || event->kind == BOARD_EVENT_FLASH_PROGRAM) {
+        if (event->kind == BOARD_EVENT_FLASH_PROGRAM && last != NULL && last->end == next.address) {
+            last->end = next.end;
+        } else if (event->kind == BOARD_EVENT_FLASH_ERASE ||
+                   event->kind == BOARD_EVENT_FLASH_PROGRAM) {
             ck_assert_uint_lt(course->stretch_count, STRETCHES_MAX);
-            course->stretches[course->stretch_count++] =
-                (struct stretch){event->u.flash.operation, event->u.flash.address, course->steps};
+            if (last == NULL) {
+                next.first = course->operations[course->steps]; /* option bytes before it */
+            }
+            last = &course->stretches[course->stretch_count++];
+            *last = next;
         }
     }
 }
@@ -527,9 +543,9 @@ static void survey(struct course *course)
     struct flash *flash = photon_flash(course->board);
     bool more = true;
 
-    course->first_operation = flash_operations(flash);
     while (more) {
         ck_assert_uint_lt(course->steps, STEPS_MAX);
+        course->operations[course->steps] = flash_operations(flash);
         course->snapshots[course->steps] = course->board->ops->clone(course->board);
         test_record(course->board, &record);
         more = course->way->step(course, course->steps);
@@ -537,16 +553,16 @@ static void survey(struct course *course)
         course->steps += more;
     }
     course->snapshots[course->steps]->ops->destroy(course->snapshots[course->steps]);
-    course->last_operation = flash_operations(flash) - 1;
 }
 
 /* The first two operations of a stretch and its last ones always, a stride between them. */
 static void try_stretch(struct course *course, size_t number)
 {
     const struct stretch *stretch = &course->stretches[number];
-    const uint64_t last = number + 1 < course->stretch_count
-                              ? course->stretches[number + 1].first - 1
-                              : course->last_operation;
+    const uint64_t end = number + 1 < course->stretch_count && stretch[1].step == stretch->step
+                             ? stretch[1].first
+                             : course->operations[stretch->step + 1];
+    const uint64_t last = end - 1;
     const uint64_t tail = last - stretch->first > TAIL ? last - TAIL : stretch->first;
     const bool target = course->way->sectors >> flash_sector_of(stretch->address) & 1;
     unsigned stride = target ? course->way->stride : course->way->stride_elsewhere;
