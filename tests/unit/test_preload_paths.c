@@ -162,18 +162,25 @@ START_TEST(test_nodes_are_told_from_other_files)
     static struct {
         const char *path;
         unsigned number;
+        bool folder;
     } nodes[] = {
-        {"/dev/bus/usb/001/002", 2},  {"/dev/bus/usb/001//127", 127}, {"/dev/bus/usb/001/2", 0},
-        {"/dev/bus/usb/001/0021", 0}, {"/dev/bus/usb/001/0a2", 0},    {"/dev/bus/usb/001", 0},
-        {"/dev/bus/usb/002/002", 0},  {"/dev/bus/usb/001002", 0},     {NULL, 0}};
+        {"/dev/bus/usb/001/002", 2, false},
+        {"/dev/bus/usb/001//127", 127, false},
+        {"/dev/bus/usb/001/2", 0, false},
+        {"/dev/bus/usb/001/0021", 0, false},
+        {"/dev/bus/usb/001/0a2", 0, false},
+        {"/dev/bus/usb/001", 0, true},
+        {"/dev/bus/usb/001/", 0, true},
+        {"/dev/bus/usb", 0, false},
+        {"/dev/bus/usb/002/002", 0, false},
+        {"/dev/bus/usb/001002", 0, false},
+        {NULL, 0, false},
+    };
 
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
         ck_assert_uint_eq(shim_node(nodes[i].path), nodes[i].number);
+        ck_assert(shim_is_node_folder(nodes[i].path) == nodes[i].folder);
     }
-    ck_assert(shim_is_node_folder("/dev/bus/usb/001"));
-    ck_assert(shim_is_node_folder("/dev/bus/usb/001/"));
-    ck_assert(!shim_is_node_folder("/dev/bus/usb"));
-    ck_assert(!shim_is_node_folder("/dev/bus/usb/001/002"));
 }
 END_TEST
 
