@@ -8,7 +8,8 @@ cd "$(dirname "$0")"
 require "$NEEDS_BUILD" "$NEEDS_DEMO"
 
 mkdir -p build
-if ! { cmake --preset release && cmake --build --preset release; } >build/demo.log 2>&1; then
+if ! { cmake --preset release &&
+    cmake --build --preset release --target vphoton vphoton-preload; } >build/demo.log 2>&1; then
     tail -n 30 build/demo.log >&2
     echo "$0: the build failed, its whole log is build/demo.log" >&2
     exit 1
