@@ -122,6 +122,15 @@ as_user() {
     fi
 }
 
+# installed: from now on `vphoton` is an installation inside the test's folder, and so are the
+# clients, where any user can reach them.
+installed() {
+    cmake --install "$BUILD_DIR" --prefix "$WORK/stage" >"$WORK/install.log"
+    ln -sf "$WORK/stage/bin/vphoton" "$WORK/bin/vphoton"
+    find "$CLIENTS" -maxdepth 1 -name 'client_*' -type f -executable -exec cp -t "$WORK/stage" {} +
+    CLIENTS=$WORK/stage
+}
+
 # dfu DIR DFU-UTIL-OPTION...: the real dfu-util against one board that is in DFU mode.
 dfu() {
     local board=$1

@@ -8,7 +8,9 @@ for program in node npm; do
 done
 if [ ! -e "$parser/complete" ]; then
     mkdir -p "$parser"
-    run npm install --prefix "$parser" --silent --no-audit --no-fund --no-save \
+    # A cache of its own, as the home folder may be read-only; one try, as a test has its time.
+    run env npm_config_cache="$parser/cache" npm install --prefix "$parser" --silent --no-audit \
+        --no-fund --no-save --fetch-retries=0 --fetch-timeout=30000 \
         binary-version-reader@1.3.0 @particle/device-constants@2
     [ "$status" = 0 ] || skip "npm cannot install Particle's parser: $(tail -n 1 "$WORK/out")"
     touch "$parser/complete"

@@ -3,6 +3,7 @@
 . "$SOURCE_DIR/tests/tools/lib.sh"
 command -v dfu-util >/dev/null || skip "no dfu-util"
 [ -x "${CLIENTS:?}/client_usbfs" ] || skip "no libusb-1.0-0-dev"
+installed
 mkdir -m 777 place
 
 user() {

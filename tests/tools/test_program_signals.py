@@ -16,7 +16,7 @@ PATIENCE = 30
 TELLER = r"""
 import os, signal, sys
 def tell(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    os.write(1, (signal.Signals(number).name + "\n").encode())
     if number == signal.SIGTERM:
         sys.exit(7)
 for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1,
