@@ -1,359 +1,13 @@
-/* The preload server, asked over its sockets as the library would, and as it never would. */
+/* The preload server, asked over its sockets as the library asks. */
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/support_board.h"
-#include "usb-gadget/preload/link.h"
-
-#define BOARDS_MAX 3
-
-static struct event_base *base;
-static struct preload_server *server;
-static struct board *boards[BOARDS_MAX];
-static struct root_port ports[BOARDS_MAX];
-
-/* The last reply. */
-static struct {
-    struct preload_reply reply;
-    uint8_t data[PRELOAD_DATA_MAX];
-} got;
-static int got_visible;
-
-/* --- a client --- */
-
-static void turn(void)
-{
-    for (int i = 0; i < 4; i++) {
-        ck_assert_int_ge(event_base_loop(base, EVLOOP_NONBLOCK), 0);
-    }
-}
-
-static int dial(void)
-{
-    int pair[2];
-
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    ck_assert(connection_accept(server, pair[0]));
-    return pair[1];
-}
-
-static void say(int client, struct preload_request request, const void *data, size_t length)
-{
-    struct iovec parts[2] = {{&request, sizeof request}, {(void *)(uintptr_t)data, length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-
-    ck_assert_int_eq(sendmsg(client, &message, MSG_NOSIGNAL | MSG_DONTWAIT),
-                     (ssize_t)(sizeof request + length));
-    turn();
-}
-
-/* One reply; its length, 0 when the server closed the connection, -1 when there is none. */
-static ssize_t hear(int client)
-{
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = {&got, sizeof got};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    ssize_t length = recvmsg(client, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *passed = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-
-    got_visible = -1;
-    if (passed != NULL) {
-        memcpy(&got_visible, CMSG_DATA(passed), sizeof got_visible);
-    }
-    return length;
-}
-
-/* A request with its reply: the result. */
-static int ask(int client, struct preload_request request, const void *data, size_t length)
-{
-    say(client, request, data, length);
-    ck_assert_int_ge(hear(client), (ssize_t)sizeof got.reply);
-    ck_assert_uint_eq(got.reply.tag, request.tag);
-    return got.reply.result;
-}
-
-static int open_device(unsigned number, int *visible)
-{
-    int client = dial();
-    const struct preload_request request = {.operation = PRELOAD_OPEN,
-                                            .version = PRELOAD_PROTOCOL_VERSION,
-                                            .number = number,
-                                            .flags = PRELOAD_WRITABLE};
-
-    ck_assert_int_eq(ask(client, request, NULL, 0), 0);
-    *visible = got_visible;
-    return client;
-}
-
-static bool is_closed(int client)
-{
-    ssize_t length;
-
-    turn();
-    do {
-        length = hear(client);
-    } while (length > 0 || (length < 0 && errno == ECONNRESET));
-    return length == 0;
-}
-
-static bool is_ready(int visible)
-{
-    struct pollfd one = {.fd = visible, .events = POLLOUT};
-
-    return poll(&one, 1, 0) == 1;
-}
-
-/* GETSTATUS, or the same with a type that no bootloader answers. */
-static struct preload_request get_status(enum preload_operation operation, bool answered)
-{
-    return (struct preload_request){.operation = (uint16_t)operation,
-                                    .setup = {answered ? 0xA1 : 0xC1, 3, 0, 0, 0, 0, 6, 0},
-                                    .length = 6,
-                                    .tag = answered ? 1 : 2};
-}
-
-#define REQUEST(...) ((struct preload_request){__VA_ARGS__})
-
-/* --- fixtures --- */
-
-static void plug(unsigned index, struct board *board)
-{
-    boards[index] = board;
-    root_port_init(&ports[index], board, true);
-    ck_assert(preload_server_add(server, &ports[index], index + 1));
-}
-
-static uint64_t advance_boards(void *context, uint64_t ns, bool until_event)
-{
-    (void)context;
-    (void)until_event;
-    for (size_t i = 0; i < BOARDS_MAX && boards[i] != NULL; i++) {
-        board_advance(boards[i], ns);
-        root_port_poll(&ports[i]);
-        (void)root_port_run(&ports[i]);
-    }
-    return ns;
-}
-
-static void start(bool warp)
-{
-    const struct preload_options options = {
-        .library = "/proc/self/exe", .warp = warp, .advance = advance_boards};
-
-    memset(boards, 0, sizeof boards);
-    base = event_base_new();
-    server = preload_server_new(base, &options);
-    ck_assert_ptr_nonnull(server);
-    plug(0, test_board_dfu(IMAGE_3B));
-}
-
-static void set_up(void)
-{
-    start(false);
-}
-
-static void set_up_warp(void)
-{
-    start(true);
-}
-
-static void tear_down(void)
-{
-    preload_server_free(server);
-    event_base_free(base);
-    for (size_t i = 0; i < BOARDS_MAX && boards[i] != NULL; i++) {
-        boards[i]->ops->destroy(boards[i]);
-    }
-}
-
-static void unplug(unsigned index)
-{
-    boards[index]->ops->power(boards[index], false);
-    root_port_poll(&ports[index]);
-    turn();
-}
-
-static bool file_is(const char *path, const char *expected)
-{
-    char whole[512], text[256] = "";
-
-    snprintf(whole, sizeof whole, "%s/" PRELOAD_ROOT_NAME "%s", server->tree.folder, path);
-    FILE *file = fopen(whole, "r");
-    if (file == NULL) {
-        return expected == NULL;
-    }
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    text[length] = '\0';
-    fclose(file);
-    return expected != NULL && strcmp(text, expected) == 0;
-}
-
-/* --- hostile messages --- */
-
-static const struct preload_request opening = {
-    .operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION, .number = 2};
-
-START_TEST(test_first_message_must_be_of_this_version_and_of_a_first_kind)
-{
-    const struct preload_request wrong[] = {
-        {.operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION + 1, .number = 2},
-        {.operation = PRELOAD_SUBMIT, .version = PRELOAD_PROTOCOL_VERSION},
-        {.operation = 0, .version = PRELOAD_PROTOCOL_VERSION},
-        {.operation = 0xFFFF, .version = PRELOAD_PROTOCOL_VERSION},
-    };
-
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        int client = dial();
-        say(client, wrong[i], NULL, 0);
-        ck_assert_msg(is_closed(client), "row %zu", i);
-        close(client);
-    }
-}
-END_TEST
-
-START_TEST(test_malformed_messages_close_their_connection_only)
-{
-    static const uint8_t data[PRELOAD_DATA_MAX + 1];
-    const struct {
-        struct preload_request request;
-        size_t length;
-    } wrong[] = {
-        {REQUEST(.operation = 0), 0},
-        {REQUEST(.operation = 0xFFFF), 0},
-        {REQUEST(.operation = PRELOAD_OPEN, .version = PRELOAD_PROTOCOL_VERSION), 0},
-        {REQUEST(.operation = PRELOAD_ADVANCE, .tag = 1), 0},
-        {REQUEST(.operation = PRELOAD_CLAIM), 1},
-        /* more or less data than announced */
-        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0x21, 1, 0, 0, 0, 0, 8, 0}, .length = 8),
-         7},
-        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0xA1, 3, 0, 0, 0, 0, 6, 0}, .length = 6),
-         6},
-        {REQUEST(.operation = PRELOAD_SUBMIT, .setup = {0xA1, 3, 0, 0, 0, 0, 6, 0}, .length = 7),
-         0},
-        {REQUEST(.operation = PRELOAD_SUBMIT, .type = 3, .endpoint = 0x81), 0},
-        {REQUEST(.operation = PRELOAD_SUBMIT, .type = PRELOAD_BULK, .endpoint = 0x81,
-                 .length = PRELOAD_DATA_MAX + 1),
-         0},
-        {REQUEST(.operation = PRELOAD_CALL, .type = PRELOAD_BULK, .endpoint = 0x81,
-                 .length = UINT32_MAX),
-         0},
-        {REQUEST(.operation = PRELOAD_SUBMIT, .type = PRELOAD_BULK, .endpoint = 1,
-                 .length = PRELOAD_DATA_MAX + 1),
-         PRELOAD_DATA_MAX + 1},
-    };
-    int visible, other = open_device(2, &visible);
-
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        int its, client = open_device(2, &its);
-        say(client, wrong[i].request, data, wrong[i].length);
-        ck_assert_msg(is_closed(client), "row %zu", i);
-        close(client);
-        close(its);
-    }
-    ck_assert_int_eq(ask(other, get_status(PRELOAD_CALL, true), NULL, 0), 0);
-    ck_assert_uint_eq(got.reply.actual, 6);
-}
-END_TEST
-
-START_TEST(test_short_messages_close_the_connection)
-{
-    int client = dial();
-
-    ck_assert_int_eq(send(client, &opening, sizeof opening - 1, 0), sizeof opening - 1);
-    ck_assert(is_closed(client));
-}
-END_TEST
-
-START_TEST(test_no_more_clients_than_the_limit)
-{
-    int clients[LINK_CONNECTIONS_MAX], pair[2];
-
-    for (size_t i = 0; i < LINK_CONNECTIONS_MAX; i++) {
-        clients[i] = dial();
-    }
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    ck_assert(!connection_accept(server, pair[0]));
-    close(pair[1]);
-    close(clients[0]);
-    turn();
-    clients[0] = dial();
-    for (size_t i = 0; i < LINK_CONNECTIONS_MAX; i++) {
-        close(clients[i]);
-    }
-}
-END_TEST
-
-START_TEST(test_no_more_transfers_than_the_limit)
-{
-    int visible, client = open_device(2, &visible);
-
-    for (unsigned i = 0; i < PRELOAD_URBS_MAX; i++) {
-        say(client, get_status(PRELOAD_SUBMIT, false), NULL, 0);
-    }
-    ck_assert_int_eq(hear(client), -1);
-    say(client, get_status(PRELOAD_SUBMIT, false), NULL, 0);
-    ck_assert(is_closed(client));
-    ck_assert_uint_eq(server->memory, 0);
-}
-END_TEST
-
-/* A client that does not read its replies costs its own transfers and nobody else. */
-START_TEST(test_unread_replies_are_kept_up_to_the_limit)
-{
-    int visible, client = open_device(2, &visible);
-    const struct preload_request upload = {.operation = PRELOAD_SUBMIT,
-                                           .setup = {0xA1, 2, 2, 0, 0, 0, 0, 0x40},
-                                           .length = PRELOAD_DATA_MAX};
-    unsigned sent = 0, heard = 0;
-    bool closed = false;
-
-    while (!closed && sent < 1000) {
-        closed = send(client, &upload, sizeof upload, MSG_NOSIGNAL | MSG_DONTWAIT) < 0;
-        turn();
-        sent++;
-    }
-    ck_assert_uint_lt(sent, 1000);
-    while (hear(client) > 0) {
-        heard++;
-    }
-    ck_assert_uint_lt(heard, sent);
-    ck_assert_uint_eq(server->memory, 0);
-}
-END_TEST
-
-START_TEST(test_replies_that_had_no_room_come_later)
-{
-    int visible, client = open_device(2, &visible);
-    struct preload_request upload = {.operation = PRELOAD_SUBMIT,
-                                     .setup = {0xA1, 2, 2, 0, 0, 0, 0, 0x40},
-                                     .length = PRELOAD_DATA_MAX};
-
-    for (unsigned i = 0; i < PRELOAD_URBS_MAX / 2; i++) {
-        upload.tag = i;
-        say(client, upload, NULL, 0);
-    }
-    ck_assert_uint_gt(server->memory, 0);
-    for (unsigned i = 0; i < PRELOAD_URBS_MAX / 2; i++) {
-        ck_assert_int_eq(hear(client), sizeof got.reply + PRELOAD_DATA_MAX);
-        ck_assert_uint_eq(got.reply.tag, i);
-        turn();
-    }
-    ck_assert_uint_eq(server->memory, 0);
-}
-END_TEST
+#include "tests/unit/support_preload.h"
 
 /* --- handles --- */
 
@@ -639,6 +293,35 @@ START_TEST(test_the_root_hub_answers)
 }
 END_TEST
 
+START_TEST(test_nothing_is_left_behind)
+{
+    const struct preload_options options = {.library = "/proc/self/exe"};
+    struct event_base *own = event_base_new();
+    struct preload_server *short_lived = preload_server_new(own, &options);
+    char folder[TREE_PATH_MAX];
+    struct stat status;
+
+    ck_assert_ptr_nonnull(short_lived);
+    strcpy(folder, short_lived->tree.folder);
+    ck_assert_int_eq(stat(folder, &status), 0);
+    ck_assert_uint_eq(status.st_mode & 0777, 0700);
+    preload_server_free(short_lived);
+    event_base_free(own);
+    ck_assert_int_eq(stat(folder, &status), -1);
+}
+END_TEST
+
+START_TEST(test_a_missing_library_is_an_error)
+{
+    const struct preload_options options = {.library = "/nowhere/lib.so"};
+
+    ck_assert_ptr_null(preload_server_new(base, &options));
+    ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
+/* --- warp --- */
+
 START_TEST(test_sleeping_moves_time_and_early_polls_are_counted)
 {
     static const uint8_t address[5] = {0x21, 0x00, 0x00, 0x0A, 0x08};
@@ -685,52 +368,16 @@ START_TEST(test_a_sleep_shows_what_came_and_went_before_it_ends)
 }
 END_TEST
 
-START_TEST(test_nothing_is_left_behind)
-{
-    const struct preload_options options = {.library = "/proc/self/exe"};
-    struct event_base *own = event_base_new();
-    struct preload_server *short_lived = preload_server_new(own, &options);
-    char folder[TREE_PATH_MAX];
-    struct stat status;
-
-    ck_assert_ptr_nonnull(short_lived);
-    strcpy(folder, short_lived->tree.folder);
-    ck_assert_int_eq(stat(folder, &status), 0);
-    ck_assert_uint_eq(status.st_mode & 0777, 0700);
-    preload_server_free(short_lived);
-    event_base_free(own);
-    ck_assert_int_eq(stat(folder, &status), -1);
-}
-END_TEST
-
-START_TEST(test_a_missing_library_is_an_error)
-{
-    const struct preload_options options = {.library = "/nowhere/lib.so"};
-
-    ck_assert_ptr_null(preload_server_new(base, &options));
-    ck_assert_int_eq(errno, ENOENT);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("preload_server");
-    TCase *hostile = tcase_create("hostile"), *handles = tcase_create("handles"),
+    TCase *handles = tcase_create("handles"), *hub = tcase_create("hub"),
           *warp = tcase_create("warp");
     SRunner *runner = srunner_create(suite);
     int failed;
 
-    tcase_add_unchecked_fixture(hostile, test_boards_make, test_boards_free);
-    tcase_add_checked_fixture(hostile, set_up, tear_down);
-    tcase_add_test(hostile, test_first_message_must_be_of_this_version_and_of_a_first_kind);
-    tcase_add_test(hostile, test_malformed_messages_close_their_connection_only);
-    tcase_add_test(hostile, test_short_messages_close_the_connection);
-    tcase_add_test(hostile, test_no_more_clients_than_the_limit);
-    tcase_add_test(hostile, test_no_more_transfers_than_the_limit);
-    tcase_add_test(hostile, test_unread_replies_are_kept_up_to_the_limit);
-    tcase_add_test(hostile, test_replies_that_had_no_room_come_later);
     tcase_add_unchecked_fixture(handles, test_boards_make, test_boards_free);
-    tcase_add_checked_fixture(handles, set_up, tear_down);
+    tcase_add_checked_fixture(handles, preload_set_up, preload_tear_down);
     tcase_add_test(handles, test_open_gives_the_descriptors_and_an_unready_socket);
     tcase_add_test(handles, test_unknown_devices_do_not_exist);
     tcase_add_test(handles, test_ended_transfers_make_the_handle_ready);
@@ -740,20 +387,22 @@ int main(void)
     tcase_add_test(handles, test_configurations_are_set_only_when_nothing_is_claimed);
     tcase_add_test(handles, test_reset_keeps_the_device_and_drops_its_claims);
     tcase_add_test(handles, test_failures_have_usbfs_names);
-    tcase_add_test(handles, test_unplugging_ends_what_is_in_flight_and_the_handles);
-    tcase_add_test(handles, test_a_client_that_reaps_late_still_sees_the_error_condition);
-    tcase_add_test(handles, test_device_numbers_count_up_and_come_round);
-    tcase_add_test(handles, test_positions_are_taken_once);
-    tcase_add_test(handles, test_monitors_hear_of_their_groups_only);
-    tcase_add_test(handles, test_the_root_hub_answers);
-    tcase_add_test(handles, test_nothing_is_left_behind);
-    tcase_add_test(handles, test_a_missing_library_is_an_error);
+    tcase_add_unchecked_fixture(hub, test_boards_make, test_boards_free);
+    tcase_add_checked_fixture(hub, preload_set_up, preload_tear_down);
+    tcase_add_test(hub, test_unplugging_ends_what_is_in_flight_and_the_handles);
+    tcase_add_test(hub, test_a_client_that_reaps_late_still_sees_the_error_condition);
+    tcase_add_test(hub, test_device_numbers_count_up_and_come_round);
+    tcase_add_test(hub, test_positions_are_taken_once);
+    tcase_add_test(hub, test_monitors_hear_of_their_groups_only);
+    tcase_add_test(hub, test_the_root_hub_answers);
+    tcase_add_test(hub, test_nothing_is_left_behind);
+    tcase_add_test(hub, test_a_missing_library_is_an_error);
     tcase_add_unchecked_fixture(warp, test_boards_make, test_boards_free);
-    tcase_add_checked_fixture(warp, set_up_warp, tear_down);
+    tcase_add_checked_fixture(warp, preload_set_up_warp, preload_tear_down);
     tcase_add_test(warp, test_sleeping_moves_time_and_early_polls_are_counted);
     tcase_add_test(warp, test_a_sleep_shows_what_came_and_went_before_it_ends);
-    suite_add_tcase(suite, hostile);
     suite_add_tcase(suite, handles);
+    suite_add_tcase(suite, hub);
     suite_add_tcase(suite, warp);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -102,12 +102,12 @@ struct shim_slot {
     /* SHIM_USB */
     struct preload_handle_info info;
     pthread_mutex_t lock;
-    int urbs;              /* connection for SUBMIT, or -1 */
-    int calls[SHIM_CALLS]; /* idle connections for all else, or -1 */
-    unsigned in_flight;    /* submitted and not yet reaped */
-    bool token;            /* in the visible socket, for all we know */
-    uint64_t claimed;      /* bits of interfaces */
-    off_t position;        /* of read() */
+    int urbs;                 /* connection for SUBMIT, or -1 */
+    int calls[SHIM_CALLS];    /* idle connections for all else, or -1 */
+    unsigned in_flight;       /* submitted and not yet reaped */
+    bool token;               /* in the visible socket, for all we know */
+    _Atomic uint64_t claimed; /* bits of interfaces */
+    off_t position;           /* of read() */
 
     /* SHIM_MONITOR */
     uint32_t groups;
