@@ -64,7 +64,7 @@ static int on_hotplug(libusb_context *context, libusb_device *device, libusb_hot
 
 int main(int argc, char **argv)
 {
-    int count = argc > 1 ? atoi(argv[1]) : 2;
+    int count = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2;
     int started = 0;
 
     if (libusb_init(NULL) != 0 ||

@@ -345,7 +345,7 @@ static void threads(const char *argument)
 /* Behind exec: argument is the descriptor's number. */
 static void inherited(const char *argument)
 {
-    int fd = atoi(argument);
+    int fd = (int)strtol(argument, NULL, 10);
     libusb_device_handle *handle;
     struct libusb_device_descriptor descriptor;
     uint8_t status[6] = {0xFF};

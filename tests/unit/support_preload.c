@@ -37,7 +37,7 @@ int dial(void)
 
 void say(int client, struct preload_request request, const void *data, size_t length)
 {
-    struct iovec parts[2] = {{&request, sizeof request}, {(void *)(uintptr_t)data, length}};
+    struct iovec parts[2] = {{&request, sizeof request}, {(void *)data, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     ck_assert_int_eq(sendmsg(client, &message, MSG_NOSIGNAL | MSG_DONTWAIT),

@@ -1,13 +1,12 @@
 /* Which paths the preload library leads to the server. The library hides its functions, so its
- * source stands here. */
-#define _GNU_SOURCE
+ * source is built in. */
 #include <check.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "usb-gadget/preload/shim_paths.c"
+#include "usb-gadget/preload/shim.h"
 
 char shim_folder[PATH_MAX] = "/run/server";
 char shim_root[PATH_MAX] = "/run/server/root";

@@ -86,7 +86,7 @@ void connection_reply(struct connection *connection, uint64_t tag, int result, c
                       size_t length)
 {
     struct preload_reply reply = {.tag = tag, .result = result, .actual = (uint32_t)length};
-    struct iovec parts[2] = {{&reply, sizeof reply}, {(void *)(uintptr_t)data, length}};
+    struct iovec parts[2] = {{&reply, sizeof reply}, {(void *)data, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = length > 0 ? 2 : 1};
 
     /* A client that calls waits for the reply, so there is room; one that plays us false gets

@@ -77,6 +77,13 @@ struct usb_device *device_enumerate(struct root_port *port, unsigned position, u
     return device;
 }
 
+static bool is_same(const struct usb_identity *a, const struct usb_identity *b)
+{
+    return memcmp(a->device, b->device, sizeof a->device) == 0 &&
+           a->config_length == b->config_length &&
+           memcmp(a->config, b->config, a->config_length) == 0 && strcmp(a->serial, b->serial) == 0;
+}
+
 bool device_reset(struct usb_device *device)
 {
     struct usb_identity *identity = malloc(sizeof *identity);
@@ -86,8 +93,7 @@ bool device_reset(struct usb_device *device)
         return false;
     }
     bool same = enumerate(device->port, (uint8_t)device->number, identity) &&
-                device->port->generation == generation &&
-                memcmp(identity, &device->identity, sizeof *identity) == 0;
+                device->port->generation == generation && is_same(identity, &device->identity);
     free(identity);
     return same;
 }

@@ -44,8 +44,8 @@ static void start(void)
         return;
     }
     memcpy(shim_folder, folder, length + 1);
-    memcpy(shim_root, folder, length);
-    memcpy(shim_root + length, "/" PRELOAD_ROOT_NAME, sizeof PRELOAD_ROOT_NAME + 1);
+    strcpy(shim_root, folder);
+    strcat(shim_root, "/" PRELOAD_ROOT_NAME);
     shim_root_length = strlen(shim_root);
     if (getenv(PRELOAD_WARP_ENVIRONMENT) != NULL) {
         map_clock();
@@ -96,7 +96,7 @@ int shim_dial(void)
 static long send_request(int connection, struct preload_request *request, const void *out,
                          size_t out_size)
 {
-    struct iovec parts[2] = {{request, sizeof *request}, {(void *)(uintptr_t)out, out_size}};
+    struct iovec parts[2] = {{request, sizeof *request}, {(void *)out, out_size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = out_size > 0 ? 2 : 1};
     long sent;
 

@@ -7,6 +7,10 @@
 #include <errno.h>
 
 /* The kernel's own result: -errno when it failed. */
+#ifdef __clang_analyzer__
+long raw6(long number, long a, long b, long c, long d, long e,
+          long f); /* it cannot read assembly */
+#else
 static inline long raw6(long number, long a, long b, long c, long d, long e, long f)
 {
 #if defined(__x86_64__)
@@ -38,6 +42,7 @@ static inline long raw6(long number, long a, long b, long c, long d, long e, lon
 #error "the preload library knows x86-64 and 64-bit ARM"
 #endif
 }
+#endif
 
 /* As the C library gives it: -1 with errno. */
 static inline long raw_result(long result)

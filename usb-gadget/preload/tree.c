@@ -31,7 +31,7 @@ static const char *const folders[] = {
     "sys/bus/usb/drivers/usbfs",
     "sys/devices",
     "sys/devices/platform",
-    DEVICES_PATH,
+    "sys/devices/platform/vphoton.0",
     "sys/dev",
     "sys/dev/char",
     "dev",
