@@ -500,11 +500,12 @@ static void expect_setting(uint32_t offset, const void *bytes, size_t size)
 
 START_TEST(test_a_claim_code_is_stored)
 {
-    static const uint8_t code[63] =
-        "123456789012345678901234567890123456789012345678901234567890123";
     uint8_t payload[66] = {0x0A, 63};
+    const uint8_t *code = payload + 2;
 
-    memcpy(payload + 2, code, 63);
+    for (unsigned i = 0; i < 64; i++) {
+        payload[2 + i] = (uint8_t)('0' + i % 10);
+    }
     service_expect(board, 200, payload, 65, 0, "", 0);
     expect_setting(1762, code, 63);
     service_expect(board, 200,
@@ -513,7 +514,6 @@ START_TEST(test_a_claim_code_is_stored)
                    5, 0, "", 0);
     expect_setting(1762, "abc\0", 4);
     payload[1] = 64;
-    payload[65] = 'x';
     service_expect(board, 200, payload, 66, -280, "", 0);
     expect_setting(1762, "abc\0", 4);
 }
