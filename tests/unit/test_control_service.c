@@ -253,6 +253,19 @@ START_TEST(test_too_many_bytes_are_dropped_or_refused_and_change_nothing)
 }
 END_TEST
 
+START_TEST(test_bytes_beyond_what_is_still_missing_are_dropped)
+{
+    struct service_reply reply = service_init(board, TYPE_ECHO, 3);
+
+    ck_assert_int_eq(service_send(board, reply.id, "ab", 2), HOST_ACK);
+    ck_assert_int_eq(service_send(board, reply.id, "xy", 2), HOST_ACK);
+    ck_assert_uint_eq(service_check(board, reply.id).flags, 1);
+    ck_assert_int_eq(service_send(board, reply.id, "c", 1), HOST_ACK);
+    ck_assert_uint_eq(service_wait(board, reply.id).size, 3);
+    EXPECT_IN(4, 0, reply.id, 3, 'a', 'b', 'c');
+}
+END_TEST
+
 START_TEST(test_a_packet_longer_than_announced_does_not_run_over)
 {
     static const uint8_t data[64] = "abcdefgh";
@@ -425,6 +438,7 @@ static Suite *suite(void)
                         sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(service, test_short_data_for_nobody_are_taken_and_long_ones_are_not);
     tcase_add_test(service, test_too_many_bytes_are_dropped_or_refused_and_change_nothing);
+    tcase_add_test(service, test_bytes_beyond_what_is_still_missing_are_dropped);
     tcase_add_test(service, test_a_packet_longer_than_announced_does_not_run_over);
     tcase_add_test(service, test_reset_drops_a_request_that_waits_for_its_payload);
     tcase_add_test(service, test_reset_drops_a_request_that_waits_for_memory);
