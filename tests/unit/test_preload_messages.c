@@ -1,5 +1,6 @@
 /* Messages to the preload server as its library would never send them. */
 #include <check.h>
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -95,6 +96,26 @@ START_TEST(test_no_more_clients_than_the_limit)
 }
 END_TEST
 
+/* A handle lives as long as its node is open, also without a connection. */
+START_TEST(test_no_more_handles_than_the_limit)
+{
+    int visible[LINK_HANDLES_MAX], client;
+
+    for (size_t i = 0; i < LINK_HANDLES_MAX; i++) {
+        close(open_device(2, &visible[i]));
+        turn();
+    }
+    client = dial();
+    ck_assert_int_eq(ask(client, opening, NULL, 0), -ENOMEM);
+    close(visible[0]);
+    ck_assert_int_eq(ask(client, opening, NULL, 0), 0);
+    close(got_visible);
+    for (size_t i = 1; i < LINK_HANDLES_MAX; i++) {
+        close(visible[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_no_more_transfers_than_the_limit)
 {
     int visible, client = open_device(2, &visible);
@@ -167,6 +188,7 @@ int main(void)
     tcase_add_test(hostile, test_malformed_messages_close_their_connection_only);
     tcase_add_test(hostile, test_short_messages_close_the_connection);
     tcase_add_test(hostile, test_no_more_clients_than_the_limit);
+    tcase_add_test(hostile, test_no_more_handles_than_the_limit);
     tcase_add_test(hostile, test_no_more_transfers_than_the_limit);
     tcase_add_test(hostile, test_unread_replies_are_kept_up_to_the_limit);
     tcase_add_test(hostile, test_replies_that_had_no_room_come_later);

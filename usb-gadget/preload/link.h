@@ -12,6 +12,7 @@
 #include "usb-gadget/preload/tree.h"
 
 #define LINK_CONNECTIONS_MAX 256
+#define LINK_HANDLES_MAX     256
 /* Of all transfers in flight together, as the kernel's usbfs_memory_mb. */
 #define LINK_MEMORY_MAX ((size_t)16 << 20)
 
@@ -103,6 +104,7 @@ struct preload_server {
     struct connection_list connections;
     unsigned connection_count;
     struct handle_list handles;
+    unsigned handle_count;
     struct urb_list own; /* requests of the link itself in flight, with nobody waiting */
     size_t memory;       /* of transfers in flight */
     struct submission *submissions;

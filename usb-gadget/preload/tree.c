@@ -343,7 +343,7 @@ static bool add_node(struct tree *tree, const struct usb_device *device)
 static int parent_of(const struct tree *tree, const struct usb_device *device)
 {
     return device->position == 0 ? openat(tree->root, DEVICES_PATH, O_RDONLY | O_CLOEXEC)
-                                 : dup(tree->devices);
+                                 : fcntl(tree->devices, F_DUPFD_CLOEXEC, 0);
 }
 
 static bool add_files(struct tree *tree, int folder, struct usb_device *device)
@@ -365,7 +365,7 @@ bool tree_add(struct tree *tree, struct usb_device *device)
     int error = errno;
 
     if (done && device->position == 0) {
-        tree->devices = dup(folder);
+        tree->devices = fcntl(folder, F_DUPFD_CLOEXEC, 0);
         done = tree->devices >= 0;
     }
     if (folder >= 0) {

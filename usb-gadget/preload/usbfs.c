@@ -512,6 +512,7 @@ void usbfs_close(struct usb_handle *handle)
         connection_close(connection);
     }
     TAILQ_REMOVE(&handle->server->handles, handle, entry);
+    handle->server->handle_count--;
     if (handle->event != NULL) {
         event_free(handle->event);
     }
@@ -656,7 +657,10 @@ void usbfs_open(struct connection *connection, const struct preload_request *req
 
     usbfs_sweep(server, NULL);
     struct usb_device *device = server_device(server, request->number);
-    struct usb_handle *handle = device != NULL ? calloc(1, sizeof *handle) : NULL;
+    struct usb_handle *handle = NULL;
+    if (device != NULL && server->handle_count < LINK_HANDLES_MAX) {
+        handle = calloc(1, sizeof *handle);
+    }
     if (handle == NULL) {
         connection_reply(connection, request->tag, device == NULL ? -ENOENT : -ENOMEM, NULL, 0);
         return;
@@ -672,6 +676,7 @@ void usbfs_open(struct connection *connection, const struct preload_request *req
         return;
     }
     TAILQ_INSERT_TAIL(&server->handles, handle, entry);
+    server->handle_count++;
     join(connection, handle);
     send_handle(connection, request->tag, visible);
     close(visible);
