@@ -525,7 +525,7 @@ START_TEST(test_a_power_cut_in_an_update_leaves_the_old_application)
     ck_assert_int_eq(start((uint32_t)size).result, 0);
     flash_cut_at(flash, flash_operations(flash) + 100, FLASH_CUT_WITHIN);
     reply = service_init(board, DATA, 1027);
-    reply = service_wait(board, reply.id);
+    (void)service_wait(board, reply.id);
     (void)service_send(board, 2, image, 1027);
     board_advance(board, 10 * MS);
     ck_assert(!board->ops->powered(board) || board->ops->attached(board));
