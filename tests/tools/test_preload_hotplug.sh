@@ -10,16 +10,18 @@ rm -f said && mkfifo said
 "$CLIENTS/client_hotplug" 3 >said &
 client=$!
 exec 3<said
-for expected in "added 1-1 2b04:d006" unplug "transfer lost its device" "removed 1-1 2b04:d006" \
-    plug "added 1-1 2b04:c006"; do
-    case $expected in
-    plug | unplug) vphoton ctl "$expected" ;;
-    *)
-        read -r -t 20 line <&3
-        [ "$line" = "$expected" ] || { echo "found $line, expected $expected"; exit 1; }
-        ;;
-    esac
-done
+hears() {
+    local line
+    read -r -t 20 line <&3
+    [ "$line" = "$1" ] || [ "$line" = "${2:-$1}" ] || { echo "found $line, expected $*"; exit 1; }
+}
+hears "added 1-1 2b04:d006"
+vphoton ctl unplug
+# libusb looks at both in one round, in an order of its own.
+hears "transfer lost its device" "removed 1-1 2b04:d006"
+hears "removed 1-1 2b04:d006" "transfer lost its device"
+vphoton ctl plug
+hears "added 1-1 2b04:c006"
 wait "$client"
 END
 run_ok vphoton run --dfu -- bash replug.sh

@@ -72,14 +72,6 @@ void connection_close(struct connection *connection)
     free(connection);
 }
 
-void connection_finish(struct connection *connection)
-{
-    connection->closing = true;
-    if (TAILQ_EMPTY(&connection->ended)) {
-        connection_close(connection);
-    }
-}
-
 /* --- sending --- */
 
 void connection_reply(struct connection *connection, uint64_t tag, int result, const void *data,
@@ -122,30 +114,50 @@ static void forget_urb(struct connection *connection, struct urb *urb)
     urb_free(urb);
 }
 
+/* Between the board's detach and usbfs_unplug(): what it ended waits for the latter, so that a
+ * program that learns of the loss by one handle finds all of them lost. */
+static bool is_leaving(const struct urb *urb)
+{
+    const struct usb_device *device = urb->device;
+
+    return device->port != NULL && device->port->generation != device->generation;
+}
+
 void connection_send_urb(struct connection *connection, struct urb *urb)
 {
-    if (TAILQ_EMPTY(&connection->ended) && send_urb(connection, urb)) {
+    bool leaving = is_leaving(urb);
+
+    if (!leaving && TAILQ_EMPTY(&connection->ended) && send_urb(connection, urb)) {
         forget_urb(connection, urb);
         return;
     }
-    if (TAILQ_EMPTY(&connection->ended)) {
+    if (!leaving && TAILQ_EMPTY(&connection->ended)) {
         (void)watch(connection, EV_READ | EV_WRITE);
     }
     TAILQ_INSERT_TAIL(&connection->ended, urb, entry);
 }
 
-static void send_ended(struct connection *connection)
+/* True when all have gone. */
+static bool send_ended(struct connection *connection)
 {
     struct urb *urb;
 
     while ((urb = TAILQ_FIRST(&connection->ended)) != NULL) {
         if (!send_urb(connection, urb)) {
-            return;
+            return false;
         }
         TAILQ_REMOVE(&connection->ended, urb, entry);
         forget_urb(connection, urb);
     }
-    (void)watch(connection, EV_READ);
+    return true;
+}
+
+void connection_finish(struct connection *connection)
+{
+    connection->closing = true;
+    if (send_ended(connection) || !watch(connection, EV_READ | EV_WRITE)) {
+        connection_close(connection);
+    }
 }
 
 /* --- receiving --- */
@@ -261,10 +273,13 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     if (what & EV_WRITE) {
-        send_ended(connection);
-        if (connection->closing && TAILQ_EMPTY(&connection->ended)) {
+        bool done = send_ended(connection);
+        if (done && connection->closing) {
             connection_close(connection);
             return;
+        }
+        if (done) {
+            (void)watch(connection, EV_READ);
         }
     }
     if (what & EV_READ) {

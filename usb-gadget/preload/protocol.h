@@ -103,7 +103,7 @@ struct preload_request {
 
 struct preload_reply {
     uint64_t tag;
-    int32_t result;  /* 0 or negative errno */
+    int32_t result;  /* 0 or negative errno; after -ESHUTDOWN the connection soon ends */
     uint32_t actual; /* transfers: bytes moved; the data of IN transfers follows */
 };
 

@@ -104,6 +104,7 @@ struct shim_slot {
     pthread_mutex_t lock;
     int urbs;                 /* connection for SUBMIT, or -1 */
     int calls[SHIM_CALLS];    /* idle connections for all else, or -1 */
+    bool leaving;             /* a transfer was lost: the server is about to hang up */
     unsigned in_flight;       /* submitted and not yet reaped */
     bool token;               /* in the visible socket, for all we know */
     _Atomic uint64_t claimed; /* bits of interfaces */

@@ -121,7 +121,8 @@ static struct usbdevfs_urb *receive_urb(struct shim_slot *slot)
     long length;
 
     do {
-        length = raw(SYS_recvfrom, slot->urbs, &message, sizeof message, MSG_DONTWAIT, NULL, NULL);
+        length = raw(SYS_recvfrom, slot->urbs, &message, sizeof message,
+                     slot->leaving ? 0 : MSG_DONTWAIT, NULL, NULL);
     } while (length == -EINTR || length == -ECONNRESET);
     if (length < (long)sizeof message.reply) {
         slot->gone = slot->gone || length != -EAGAIN;
@@ -135,6 +136,7 @@ static struct usbdevfs_urb *receive_urb(struct shim_slot *slot)
         memcpy((uint8_t *)urb->buffer + urb_offset(urb), message.data,
                (size_t)length - sizeof message.reply);
     }
+    slot->leaving = slot->leaving || urb->status == -ESHUTDOWN;
     slot->in_flight -= slot->in_flight > 0;
     slot->token = false; /* the server took it when it had sent this */
     return urb;

@@ -562,23 +562,47 @@ static void hang_up(struct usb_handle *handle)
     }
 }
 
+static bool has_ended(const struct usb_handle *handle)
+{
+    const struct connection *connection;
+
+    TAILQ_FOREACH(connection, &handle->connections, entry_of_handle)
+    {
+        if (!TAILQ_EMPTY(&connection->ended)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void lose(struct usb_handle *handle)
+{
+    struct connection *connection, *next;
+    struct urb *urb;
+
+    for (connection = TAILQ_FIRST(&handle->connections); connection != NULL; connection = next) {
+        next = TAILQ_NEXT(connection, entry_of_handle);
+        /* A detach has ended them all; a device that changed in a reset has not. */
+        while ((urb = TAILQ_FIRST(&connection->urbs)) != NULL && urb_cancel(urb)) {
+        }
+        connection_finish(connection);
+    }
+    handle->device = NULL;
+    hang_up(handle);
+}
+
 void usbfs_unplug(struct preload_server *server, struct usb_device *device)
 {
-    struct usb_handle *handle, *next_handle;
+    struct usb_handle *handle, *next;
 
-    for (handle = TAILQ_FIRST(&server->handles); handle != NULL; handle = next_handle) {
-        struct connection *connection, *next;
-        next_handle = TAILQ_NEXT(handle, entry);
-        if (handle->device != device) {
-            continue;
+    /* Those first that nobody waits for. */
+    for (int waited = 0; waited < 2; waited++) {
+        for (handle = TAILQ_FIRST(&server->handles); handle != NULL; handle = next) {
+            next = TAILQ_NEXT(handle, entry);
+            if (handle->device == device && (waited == 1 || !has_ended(handle))) {
+                lose(handle);
+            }
         }
-        handle->device = NULL;
-        for (connection = TAILQ_FIRST(&handle->connections); connection != NULL;
-             connection = next) {
-            next = TAILQ_NEXT(connection, entry_of_handle);
-            connection_finish(connection);
-        }
-        hang_up(handle);
     }
 }
 
