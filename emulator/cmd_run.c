@@ -295,7 +295,8 @@ static void loop(struct run *run)
         clock_sync(&run->desk.clock);
         desk_tidy(&run->desk);
         set_timer(run);
-        event_base_loop(run->base, EVLOOP_ONCE);
+        bool awake = preload_server_expects(run->server);
+        event_base_loop(run->base, awake ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
     }
 }
 

@@ -181,6 +181,61 @@ START_TEST(test_failures_have_usbfs_names)
 }
 END_TEST
 
+/* --- waiting awake --- */
+
+/* Asks the server until it stops expecting more; whether it had expected any. */
+static bool expects_in_vain(void)
+{
+    bool expected = preload_server_expects(server);
+
+    while (preload_server_expects(server)) {
+    }
+    return expected;
+}
+
+START_TEST(test_server_expects_more_after_a_control_transfer_and_only_then)
+{
+    int visible, client = open_device(2, &visible);
+
+    ck_assert(!preload_server_expects(server));
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    turn();
+    ck_assert(expects_in_vain());
+    ck_assert(!preload_server_expects(server));
+    close(client);
+}
+END_TEST
+
+/* In vain again and again it expects after every 2nd, 4th, 8th ... transfer only; a transfer that
+ * came while it was expected makes it hope as at first. */
+START_TEST(test_server_that_expects_in_vain_does_it_more_seldom)
+{
+    static const bool hopes[] = {true, false, true, false, false, false, true};
+    int visible, client = open_device(2, &visible);
+
+    for (size_t i = 0; i < sizeof hopes / sizeof hopes[0]; i++) {
+        say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+        turn();
+        ck_assert_int_eq(expects_in_vain(), hopes[i]);
+    }
+    for (unsigned tries = 0; !preload_server_expects(server); tries++) {
+        ck_assert_uint_lt(tries, 8);
+        say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+        turn();
+    }
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    turn();
+    ck_assert(expects_in_vain()); /* that it came paid; that nothing more came is the first miss */
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    turn();
+    ck_assert(!expects_in_vain());
+    say(client, get_status(PRELOAD_SUBMIT, true), NULL, 0);
+    turn();
+    ck_assert(expects_in_vain());
+    close(client);
+}
+END_TEST
+
 /* --- unplugging --- */
 
 START_TEST(test_unplugging_ends_what_is_in_flight_and_the_handles)
@@ -387,6 +442,8 @@ int main(void)
     tcase_add_test(handles, test_configurations_are_set_only_when_nothing_is_claimed);
     tcase_add_test(handles, test_reset_keeps_the_device_and_drops_its_claims);
     tcase_add_test(handles, test_failures_have_usbfs_names);
+    tcase_add_test(handles, test_server_expects_more_after_a_control_transfer_and_only_then);
+    tcase_add_test(handles, test_server_that_expects_in_vain_does_it_more_seldom);
     tcase_add_unchecked_fixture(hub, test_boards_make, test_boards_free);
     tcase_add_checked_fixture(hub, preload_set_up, preload_tear_down);
     tcase_add_test(hub, test_unplugging_ends_what_is_in_flight_and_the_handles);

@@ -10,6 +10,7 @@
 #include "usb-gadget/preload/device.h"
 #include "usb-gadget/preload/server.h"
 #include "usb-gadget/preload/tree.h"
+#include "usb-gadget/preload/vigil.h"
 
 #define LINK_CONNECTIONS_MAX 256
 #define LINK_HANDLES_MAX     256
@@ -108,6 +109,12 @@ struct preload_server {
     struct urb_list own; /* requests of the link itself in flight, with nobody waiting */
     size_t memory;       /* of transfers in flight */
     struct submission *submissions;
+
+    /* preload_server_expects() */
+    struct vigil vigil;
+    bool asked;     /* a control transfer since it was last asked */
+    bool expecting; /* its answer of then */
+    uint64_t expects_until;
 
     struct usb_device *root_hub;
     struct hub_port ports[PRELOAD_PORTS_MAX + 1]; /* by position */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
@@ -336,6 +337,29 @@ static bool make_environment(struct preload_server *server)
 const char *const *preload_server_environment(struct preload_server *server)
 {
     return (const char *const *)server->environment;
+}
+
+bool preload_server_expects(struct preload_server *server)
+{
+    struct timespec time;
+
+    if (!server->asked && !server->expecting) {
+        return false;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    uint64_t now = (uint64_t)time.tv_sec * BOARD_NS_PER_S + (uint64_t)time.tv_nsec;
+    if (server->asked) {
+        if (server->expecting) {
+            vigil_ended(&server->vigil, true);
+        }
+        server->asked = false;
+        server->expecting = vigil_tries(&server->vigil);
+        server->expects_until = now + VIGIL_NS;
+    } else if (now >= server->expects_until) {
+        vigil_ended(&server->vigil, false);
+        server->expecting = false;
+    }
+    return server->expecting;
 }
 
 unsigned preload_server_early_polls(const struct preload_server *server)

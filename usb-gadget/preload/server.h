@@ -43,6 +43,10 @@ bool preload_server_add(struct preload_server *server, struct root_port *port, u
  * Owned by the server. */
 const char *const *preload_server_environment(struct preload_server *server);
 
+/* Whether a client has just asked for a control transfer and may ask for the next at once. While
+ * this is true, the owner of the event loop better looks for events without sleeping. */
+bool preload_server_expects(struct preload_server *server);
+
 /* Number of client polls that came before the time a device had asked for (bwPollTimeout); warp
  * must keep it zero. */
 unsigned preload_server_early_polls(const struct preload_server *server);

@@ -23,6 +23,7 @@
 
 #include "usb-gadget/preload/protocol.h"
 #include "usb-gadget/preload/shim_raw.h"
+#include "usb-gadget/preload/vigil.h"
 
 /* A function that stands before the C library's. */
 #define SHIM_EXPORT      __attribute__((visibility("default")))
@@ -107,6 +108,7 @@ struct shim_slot {
     bool leaving;             /* a transfer was lost: the server is about to hang up */
     unsigned in_flight;       /* submitted and not yet reaped */
     bool token;               /* in the visible socket, for all we know */
+    struct vigil vigil;       /* for the end of a control transfer */
     _Atomic uint64_t claimed; /* bits of interfaces */
     off_t position;           /* of read() */
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "usb-gadget/preload/shim_usb.h"
 
@@ -86,7 +87,38 @@ static int send_urb(struct shim_slot *slot, const struct usbdevfs_urb *urb,
     return sent < 0 ? -ENODEV : 0;
 }
 
-int shim_urb_submit(struct shim_slot *slot, const struct usbdevfs_urb *urb)
+static bool is_writable(int fd)
+{
+    struct pollfd visible = {.fd = fd, .events = POLLOUT};
+    const struct timespec now = {0};
+
+    return raw(SYS_ppoll, &visible, 1, &now, NULL, 0) == 1;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    (void)SHIM_REAL(clock_gettime)(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Stays awake until the reply is there, for a moment at most: the program is about to sleep for it.
+ */
+static void await_reply(struct shim_slot *slot, int fd)
+{
+    if (!vigil_tries(&slot->vigil)) {
+        return;
+    }
+    const uint64_t end = now_ns() + VIGIL_NS;
+    bool there;
+    do {
+        there = is_writable(fd);
+    } while (!there && now_ns() < end);
+    vigil_ended(&slot->vigil, there);
+}
+
+int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *urb)
 {
     struct preload_request request;
     int result = urb_request(urb, &request);
@@ -107,7 +139,11 @@ int shim_urb_submit(struct shim_slot *slot, const struct usbdevfs_urb *urb)
         result = send_urb(slot, urb, &request);
     }
     slot->in_flight += result == 0;
+    bool alone = slot->in_flight == 1;
     pthread_mutex_unlock(&slot->lock);
+    if (result == 0 && alone && request.type == PRELOAD_CONTROL) {
+        await_reply(slot, fd);
+    }
     return result < 0 ? result : 0;
 }
 
@@ -148,14 +184,6 @@ static void put_token(struct shim_slot *slot, int fd)
 
     (void)raw(SYS_sendto, fd, token, sizeof token, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     slot->token = true;
-}
-
-static bool is_writable(int fd)
-{
-    struct pollfd visible = {.fd = fd, .events = POLLOUT};
-    const struct timespec now = {0};
-
-    return raw(SYS_ppoll, &visible, 1, &now, NULL, 0) == 1;
 }
 
 /* The next URB that has ended. When there is none the visible socket is made unwritable, so that

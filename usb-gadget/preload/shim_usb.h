@@ -24,7 +24,7 @@ int shim_usb_ask(struct shim_slot *slot, uint16_t operation, uint32_t number, ui
 
 /* --- shim_urb.c --- */
 
-int shim_urb_submit(struct shim_slot *slot, const struct usbdevfs_urb *urb);
+int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *urb);
 int shim_urb_reap(struct shim_slot *slot, int fd, bool wait, void **out);
 int shim_urb_discard(struct shim_slot *slot, const void *urb);
 

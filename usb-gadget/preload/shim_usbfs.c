@@ -250,7 +250,7 @@ static int usb_ioctl(struct shim_slot *slot, int fd, unsigned long request, void
     case USBDEVFS_BULK:
         return bulk(slot, argument);
     case USBDEVFS_SUBMITURB:
-        return shim_urb_submit(slot, argument);
+        return shim_urb_submit(slot, fd, argument);
     case USBDEVFS_DISCARDURB:
         return shim_urb_discard(slot, argument);
     case USBDEVFS_RESETEP:

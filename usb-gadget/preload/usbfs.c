@@ -215,6 +215,7 @@ static bool submit(struct connection *connection, const struct preload_request *
                    const uint8_t *data, size_t length)
 {
     connection->submits = true;
+    connection->server->asked |= request->type == PRELOAD_CONTROL;
     return transfer_request(connection, request, data, length);
 }
 
