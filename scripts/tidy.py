@@ -66,7 +66,8 @@ def check(source, build, entry, salt):
 def main():
     CACHE.mkdir(parents=True, exist_ok=True)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
-    configurations = [ROOT / ".clang-tidy", *sorted(ROOT.glob("*/.clang-tidy"))]
+    configurations = [ROOT / ".clang-tidy", *sorted(ROOT.glob("*/.clang-tidy")),
+                      *sorted(ROOT.glob("*/*/.clang-tidy"))]
     salt = version + b"".join(path.read_bytes() for path in configurations)
     sources = entries(sys.argv[1:])
     checked = 0
