@@ -176,6 +176,7 @@ benchmarks() {
 start_of_all=$EPOCHREALTIME
 released=false
 step format 'formatting as .clang-format has it' scripts/format.sh --check
+step rooms 'no include against the arrows between the rooms' scripts/rooms.sh
 step shell 'shellcheck of the scripts' scripts/shell.sh
 step firmware 'real firmware for the tests, from npm packages' fixtures/fetch.sh build/firmware
 

@@ -426,6 +426,7 @@ static void unplug(const char *argument)
     EXPECT(urb.urb.status == -ESHUTDOWN);
     for (int i = 0; i < 2; i++) {
         int one = both[i].fd;
+        EXPECT(poll(&both[i], 1, 10000) == 1); /* each handle learns of it by itself */
         EXPECT(ioctl(one, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == ENODEV);
         EXPECT(ioctl(one, USBDEVFS_REAPURB, &none) == -1 && errno == ENODEV);
         EXPECT(get_status(one, (uint8_t[6]){0}) == -1 && errno == ENODEV);

@@ -122,13 +122,18 @@ as_user() {
     fi
 }
 
-# installed: from now on `vphoton` is an installation inside the test's folder, and so are the
-# clients, where any user can reach them.
+# installed: from now on the program is an installation inside the test's folder, and the clients
+# and scripts of the tests are there as well.
 installed() {
+    [ ! -e "$WORK/stage" ] || return 0
     cmake --install "$BUILD_DIR" --prefix "$WORK/stage" >"$WORK/install.log"
-    ln -sf "$WORK/stage/bin/vphoton" "$WORK/bin/vphoton"
+    VPHOTON=$WORK/stage/bin/vphoton
+    ln -sf "$VPHOTON" "$WORK/bin/vphoton"
     find "$CLIENTS" -maxdepth 1 -name 'client_*' -type f -executable -exec cp -t "$WORK/stage" {} +
     CLIENTS=$WORK/stage
+    mkdir -p "$WORK/stage/source/tests"
+    cp -r "$SOURCE_DIR/tests/tools" "$WORK/stage/source/tests"
+    SOURCE_DIR=$WORK/stage/source
 }
 
 # dfu DIR DFU-UTIL-OPTION...: the real dfu-util against one board that is in DFU mode.
@@ -152,3 +157,6 @@ d = json.load(open(sys.argv[1]))
 value = eval(sys.argv[2])
 print(value if isinstance(value, str) else json.dumps(value))' "$1" "$2"
 }
+
+# Where only root reaches the project's folder, an ordinary user needs all of it elsewhere.
+as_user test -x "$VPHOTON" || installed
