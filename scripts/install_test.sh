@@ -9,9 +9,9 @@ cmake --install build/release --prefix "$stage"
 
 test -x "$stage/bin/vphoton"
 "$stage/bin/vphoton" --version
-mkdir "$stage/work"
-"$stage/bin/vphoton" new "$stage/work/board"
-"$stage/bin/vphoton" run -d "$stage/work/board" --dfu -- dfu-util -l | grep -F 'Found DFU: [2b04:d006]'
+mkdir "$stage/scratch"
+"$stage/bin/vphoton" new "$stage/scratch/board"
+"$stage/bin/vphoton" run -d "$stage/scratch/board" --dfu -- dfu-util -l | grep -F 'Found DFU: [2b04:d006]'
 
 pc=$(find "$stage" -name libphoton.pc)
 PKG_CONFIG_PATH=$(dirname "$pc")
@@ -19,13 +19,13 @@ export PKG_CONFIG_PATH
 # The folder of the installation is in the file, so that it works from where it was installed to.
 pkg-config --exists --print-errors libphoton
 # shellcheck disable=SC2046 # options are words
-gcc -std=c11 -Wall -Wextra -Werror -o "$stage/work/leave" docs/examples/leave.c \
+gcc -std=c11 -Wall -Wextra -Werror -o "$stage/scratch/leave" docs/examples/leave.c \
     $(pkg-config --cflags --libs libphoton)
-"$stage/work/leave" 0.4.3 | tail -n 2 | diff - /dev/fd/3 3<<END
+"$stage/scratch/leave" 0.4.3 | tail -n 2 | diff - /dev/fd/3 3<<END
 GETSTATUS, data:   ACK, bState 7 of 6 bytes
 GETSTATUS, status: no answer
 END
-"$stage/work/leave" 0.4.5 | tail -n 2 | diff - /dev/fd/3 3<<END
+"$stage/scratch/leave" 0.4.5 | tail -n 2 | diff - /dev/fd/3 3<<END
 GETSTATUS, data:   ACK, bState 5 of 6 bytes
 GETSTATUS, status: ACK
 END
