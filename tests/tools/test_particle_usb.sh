@@ -10,7 +10,8 @@ done
 if [ ! -e "$library/complete" ]; then
     mkdir -p "$library"
     # `usb` brings its binary along in the package.
-    run npm install --prefix "$library" --silent --no-audit --no-fund --no-save particle-usb@4.1.0
+    run npm install --prefix "$library" --cache "$WORK/cache" --silent --no-audit --no-fund \
+        --no-save particle-usb@4.1.0
     [ "$status" = 0 ] || skip "npm cannot install particle-usb: $(tail -n 1 "$WORK/out")"
     touch "$library/complete"
 fi
