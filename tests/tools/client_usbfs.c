@@ -209,6 +209,20 @@ static void claims(const char *argument)
     claim(first);
 }
 
+/* Nothing more has ended, and poll sleeps. It may wake up once for nothing, when the last reply
+ * overtook what makes the node ready. */
+static void expect_nothing_ended(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    struct usbdevfs_urb *none;
+    int woken = 0;
+
+    do {
+        EXPECT(ioctl(fd, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == EAGAIN);
+    } while (poll(&ready, 1, 0) != 0 && woken++ == 0);
+    EXPECT(woken < 2);
+}
+
 static void urbs(const char *argument)
 {
     int fd = open_photon(O_RDWR);
@@ -231,8 +245,7 @@ static void urbs(const char *argument)
             EXPECT(urb->urb.status == 0 && urb->urb.actual_length == 6);
             EXPECT(memcmp(urb->buffer + 8, idle_status, 6) == 0);
         }
-        EXPECT(ioctl(fd, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == EAGAIN);
-        EXPECT(poll(&ready, 1, 0) == 0);
+        expect_nothing_ended(fd);
     }
     make_urb(&some[0], 1);
     EXPECT(ioctl(fd, USBDEVFS_SUBMITURB, &some[0].urb) == 0);
