@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/unit/support_preload.h"
@@ -330,6 +331,29 @@ START_TEST(test_monitors_hear_of_their_groups_only)
 }
 END_TEST
 
+/* A program that binds its netlink socket and then lists the devices misses nothing, however late
+ * the server reads. */
+START_TEST(test_a_monitor_hears_of_all_that_came_after_it_asked)
+{
+    const struct preload_request monitor = {
+        .operation = PRELOAD_MONITOR, .version = PRELOAD_PROTOCOL_VERSION, .number = 1};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/" PRELOAD_SOCKET_NAME,
+             server->tree.folder);
+    boards[0]->ops->power(boards[0], false);
+    root_port_poll(&ports[0]); /* the server's next turn shows it */
+    ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(send(client, &monitor, sizeof monitor, MSG_NOSIGNAL), sizeof monitor);
+    ck_assert(file_is("/sys/bus/usb/devices/1-1/bDeviceClass", "00\n"));
+    turn();
+    ck_assert(file_is("/sys/bus/usb/devices/1-1/bDeviceClass", NULL));
+    ck_assert_int_gt(hear(client), 0);
+    ck_assert_int_eq(memcmp(&got, "remove@", 7), 0);
+}
+END_TEST
+
 START_TEST(test_the_root_hub_answers)
 {
     int visible, client = open_device(1, &visible);
@@ -451,6 +475,7 @@ int main(void)
     tcase_add_test(hub, test_device_numbers_count_up_and_come_round);
     tcase_add_test(hub, test_positions_are_taken_once);
     tcase_add_test(hub, test_monitors_hear_of_their_groups_only);
+    tcase_add_test(hub, test_a_monitor_hears_of_all_that_came_after_it_asked);
     tcase_add_test(hub, test_the_root_hub_answers);
     tcase_add_test(hub, test_nothing_is_left_behind);
     tcase_add_test(hub, test_a_missing_library_is_an_error);

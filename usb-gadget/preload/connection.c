@@ -267,6 +267,35 @@ void connection_catch_up(struct preload_server *server)
     }
 }
 
+/* True when the next message is about monitoring; it has been handled then. Reads into a place of
+ * its own, for another message may be under way. */
+static bool hear_monitor(struct connection *connection)
+{
+    struct preload_request request;
+    ssize_t length =
+        recv(connection->fd, &request, sizeof request, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+    if (length != (ssize_t)sizeof request || request.operation != PRELOAD_MONITOR ||
+        request.version != PRELOAD_PROTOCOL_VERSION) {
+        return false;
+    }
+    return recv(connection->fd, &request, sizeof request, MSG_DONTWAIT) == length &&
+           handle(connection, &request, NULL, 0);
+}
+
+void connection_hear_monitors(struct preload_server *server)
+{
+    struct connection *connection;
+
+    TAILQ_FOREACH(connection, &server->connections, entry)
+    {
+        bool heard = connection->role == ROLE_NEW || connection->role == ROLE_MONITOR;
+        while (heard) {
+            heard = hear_monitor(connection);
+        }
+    }
+}
+
 static void on_ready(evutil_socket_t fd, short what, void *context)
 {
     struct connection *connection = context;

@@ -143,6 +143,8 @@ void connection_send_urb(struct connection *connection, struct urb *urb);
 
 /* Handles all transfers that clients have submitted so far. */
 void connection_catch_up(struct preload_server *server);
+/* Handles what clients have said so far of the news that they want to hear, and nothing else. */
+void connection_hear_monitors(struct preload_server *server);
 /* Lets the program's poll wake up for the reply that was just sent. */
 void connection_take_token(const struct usb_handle *handle);
 

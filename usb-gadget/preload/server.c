@@ -19,6 +19,23 @@
 
 /* --- telling the clients --- */
 
+static void accept_all(struct preload_server *server)
+{
+    int client;
+
+    while ((client = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        (void)connection_accept(server, client);
+    }
+}
+
+/* Before news that the files show already: a program that asked for news and then looked at the
+ * files may have seen the old ones, so what it asked is heard first. */
+static void hear_monitors(struct preload_server *server)
+{
+    accept_all(server);
+    connection_hear_monitors(server);
+}
+
 static void tell_monitors(struct preload_server *server, struct uevent event)
 {
     static const uint32_t groups[] = {UEVENT_KERNEL, UEVENT_UDEV};
@@ -59,11 +76,13 @@ static void tell_of_tty(struct preload_server *server, const char *action,
 
 void server_hide_tty(struct preload_server *server, const struct usb_device *device)
 {
+    hear_monitors(server);
     tell_of_tty(server, "remove", device);
 }
 
 static void show(struct preload_server *server, struct usb_device *device)
 {
+    hear_monitors(server);
     tell(server, "add", device, NULL);
     for (unsigned i = 0; i < device->interface_count; i++) {
         tell(server, "add", device, &device->interfaces[i]);
@@ -74,6 +93,7 @@ static void show(struct preload_server *server, struct usb_device *device)
 
 static void hide(struct preload_server *server, struct usb_device *device)
 {
+    hear_monitors(server);
     tell_of_tty(server, "remove", device);
     for (unsigned i = 0; i < device->interface_count; i++) {
         tell(server, "remove", device, &device->interfaces[i]);
@@ -226,13 +246,9 @@ bool preload_server_add(struct preload_server *server, struct root_port *port, u
 
 static void on_connect(evutil_socket_t fd, short what, void *context)
 {
-    struct preload_server *server = context;
-    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
+    (void)fd;
     (void)what;
-    if (client >= 0) {
-        (void)connection_accept(server, client);
-    }
+    accept_all(context);
 }
 
 static bool listen_in(struct preload_server *server)
