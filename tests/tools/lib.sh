@@ -133,6 +133,7 @@ installed() {
     CLIENTS=$WORK/stage
     mkdir -p "$WORK/stage/source/tests"
     cp -r "$SOURCE_DIR/tests/tools" "$WORK/stage/source/tests"
+    cp -r "$SOURCE_DIR/fixtures" "$WORK/stage/source"
     SOURCE_DIR=$WORK/stage/source
 }
 
