@@ -130,7 +130,8 @@ static double least_microseconds(const char *const *under)
 int main(void)
 {
     if (access(BENCH_PART1, R_OK) != 0) {
-        measure_fail("bench_program", "no part1 at " BENCH_PART1);
+        measure_fail("bench_program",
+                     "no " BENCH_PART1 "; fixtures/fetch.sh build/firmware brings it");
     }
     if ((mkdir(BENCH_NULL_TREE, 0755) != 0 && errno != EEXIST) ||
         !null_tree_make(BENCH_NULL_TREE)) {
