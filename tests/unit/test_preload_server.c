@@ -1,7 +1,10 @@
 /* The preload server, asked over its sockets as the library asks. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -390,6 +393,53 @@ START_TEST(test_nothing_is_left_behind)
 }
 END_TEST
 
+/* A folder as a server leaves it that is killed at some point of its life. */
+static void leave_folder(const char *place, const char *name, bool lock, bool old)
+{
+    const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", place, name);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/%s/" PRELOAD_ROOT_NAME, place, name);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/%s/lock", place, name);
+    ck_assert(!lock || close(creat(path, 0600)) == 0);
+    snprintf(path, sizeof path, "%s/%s", place, name);
+    ck_assert(!old || utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+}
+
+START_TEST(test_what_killed_servers_left_is_removed)
+{
+    static const struct {
+        const char *name;
+        bool lock, old, stays;
+    } left[] = {{"vphoton-aaaaaa", true, false, false},
+                {"vphoton-bbbbbb", true, true, false},
+                {"vphoton-cccccc", false, true, false},
+                {"vphoton-dddddd", false, false, true}, /* somebody is making it */
+                {"another-eeeeee", true, true, true}};
+    const struct preload_options options = {.library = "/proc/self/exe"};
+    struct event_base *own = event_base_new();
+    char place[] = "/tmp/test-preload-XXXXXX", command[64];
+
+    ck_assert_ptr_nonnull(mkdtemp(place));
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        leave_folder(place, left[i].name, left[i].lock, left[i].old);
+    }
+    setenv("XDG_RUNTIME_DIR", place, 1);
+    preload_server_free(preload_server_new(own, &options));
+    event_base_free(own);
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", place, left[i].name);
+        ck_assert_msg((access(path, F_OK) == 0) == left[i].stays, "%s", left[i].name);
+    }
+    snprintf(command, sizeof command, "rm -r %s", place);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(test_a_missing_library_is_an_error)
 {
     const struct preload_options options = {.library = "/nowhere/lib.so"};
@@ -478,6 +528,7 @@ int main(void)
     tcase_add_test(hub, test_a_monitor_hears_of_all_that_came_after_it_asked);
     tcase_add_test(hub, test_the_root_hub_answers);
     tcase_add_test(hub, test_nothing_is_left_behind);
+    tcase_add_test(hub, test_what_killed_servers_left_is_removed);
     tcase_add_test(hub, test_a_missing_library_is_an_error);
     tcase_add_unchecked_fixture(warp, test_boards_make, test_boards_free);
     tcase_add_checked_fixture(warp, preload_set_up_warp, preload_tear_down);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/properties.h"
@@ -15,9 +16,11 @@
 
 #define FOLDER_PREFIX "vphoton-"
 #define LOCK_NAME     "lock"
-#define FILE_MODE     0644
-#define FOLDER_MODE   0755
-#define DEVICES_PATH  "sys" PRELOAD_DEVPATH
+/* A folder without a lock is being made, or was left half-made. */
+#define UNLOCKED_MAX_S 60
+#define FILE_MODE      0644
+#define FOLDER_MODE    0755
+#define DEVICES_PATH   "sys" PRELOAD_DEVPATH
 
 /* What is there before the first device, parents first. */
 static const char *const folders[] = {
@@ -437,7 +440,36 @@ void tree_update_interface(struct tree *tree, const struct usb_device *device,
 
 /* --- the folder --- */
 
-/* Removes what servers of this user left that were killed: their lock is free. */
+/* A server's private folder; the lock goes last, so that who is killed meanwhile leaves a folder
+ * that the next one takes for stale. */
+static void remove_private(int place, const char *name)
+{
+    int folder = open_folder(place, name);
+
+    if (folder >= 0) {
+        remove_all(folder, PRELOAD_ROOT_NAME);
+        close(folder);
+    }
+    remove_all(place, name);
+}
+
+/* Whether a server that was killed left it: the lock is free, or there has been none for longer
+ * than it takes to make one. */
+static bool is_stale(int place, const char *name, const struct stat *status)
+{
+    char path[NAME_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/%s", name, LOCK_NAME);
+    int lock = openat(place, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) {
+        return errno == ENOENT && time(NULL) - status->st_mtime > UNLOCKED_MAX_S;
+    }
+    bool is_free = flock(lock, LOCK_EX | LOCK_NB) == 0;
+    close(lock);
+    return is_free;
+}
+
+/* Removes what servers of this user left that were killed. */
 static void remove_stale(const char *place)
 {
     int at = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -450,7 +482,6 @@ static void remove_stale(const char *place)
         return;
     }
     for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
-        char path[NAME_MAX + 16];
         struct stat status;
         if (strncmp(entry->d_name, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) != 0 ||
             strlen(entry->d_name) >= sizeof FOLDER_PREFIX + 6 ||
@@ -458,13 +489,8 @@ static void remove_stale(const char *place)
             !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
             continue;
         }
-        snprintf(path, sizeof path, "%s/%s", entry->d_name, LOCK_NAME);
-        int lock = openat(at, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
-            remove_all(at, entry->d_name);
-        }
-        if (lock >= 0) {
-            close(lock);
+        if (is_stale(at, entry->d_name, &status)) {
+            remove_private(at, entry->d_name);
         }
     }
     closedir(list);
@@ -558,7 +584,7 @@ void tree_destroy(struct tree *tree)
             close(open_ones[i]);
         }
     }
-    remove_all(AT_FDCWD, tree->folder);
+    remove_private(AT_FDCWD, tree->folder);
     if (tree->lock >= 0) {
         close(tree->lock);
     }
