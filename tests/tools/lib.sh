@@ -151,6 +151,33 @@ dfu_ok() {
     expect_status 0
 }
 
+# npm_packages NAME: installs what npm/NAME.json asks for, once a build, and lets node find it. Tests
+# that need the same at the same time wait for each other. Without npm the test cannot run here.
+npm_packages() {
+    local wanted=$SOURCE_DIR/tests/tools/npm/$1.json place=$BUILD_DIR/npm/$1 lock program
+    for program in node npm; do
+        [ -n "$(command -v $program)" ] || skip "no $program"
+    done
+    mkdir -p "$place"
+    exec {lock}>"$place.lock"
+    flock "$lock"
+    if ! cmp -s "$wanted" "$place/complete"; then
+        rm -rf "$place"
+        mkdir "$place"
+        cp "$wanted" "$place/package.json"
+        # A cache of its own, as the home folder may be read-only; one try, as a test has its time.
+        # What a package has to build needs the headers that node came with.
+        run env npm_config_nodedir="$(node -p 'path.resolve(process.execPath, "../..")')" \
+            npm install --prefix "$place" --cache "$place.cache" --no-package-lock --no-audit \
+            --no-fund --fetch-retries=0 --fetch-timeout=30000
+        [ "$status" = 0 ] || skip "npm cannot install $1: $(grep -m 1 error "$WORK/out")"
+        rm -rf "$place.cache"
+        cp "$wanted" "$place/complete"
+    fi
+    exec {lock}>&-
+    export NODE_PATH=$place/node_modules
+}
+
 # json FILE EXPRESSION: a value of a JSON document, with the document as `d`.
 json() {
     /usr/bin/python3 -c 'import json, sys

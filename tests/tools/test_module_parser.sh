@@ -2,20 +2,7 @@
 # What `module show --json` says of real and of built modules, Particle's own parser says too.
 . "$(dirname "$0")/lib.sh"
 
-parser=$BUILD_DIR/binary-version-reader-1.3.0
-for program in node npm; do
-    [ -n "$(command -v $program)" ] || skip "no $program"
-done
-if [ ! -e "$parser/complete" ]; then
-    mkdir -p "$parser"
-    # A cache of its own, as the home folder may be read-only; one try, as a test has its time.
-    run env npm_config_cache="$parser/cache" npm install --prefix "$parser" --silent --no-audit \
-        --no-fund --no-save --fetch-retries=0 --fetch-timeout=30000 \
-        binary-version-reader@1.3.0 @particle/device-constants@2
-    [ "$status" = 0 ] || skip "npm cannot install Particle's parser: $(tail -n 1 "$WORK/out")"
-    touch "$parser/complete"
-fi
-export NODE_PATH=$parser/node_modules
+npm_packages binary-version-reader-1.3.0
 real=$(firmware system-part1-2.2.0.bin)
 
 mkdir built

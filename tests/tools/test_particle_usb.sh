@@ -2,20 +2,8 @@
 # Particle's own library finds a running Photon, updates it, sends it to DFU mode and flashes it there.
 . "$(dirname "$0")/lib.sh"
 
-library=$BUILD_DIR/particle-usb-4.1.0
+npm_packages particle-usb-4.1.0
 id=1f00a2000b47abcdef323032
-for program in node npm; do
-    [ -n "$(command -v $program)" ] || skip "no $program"
-done
-if [ ! -e "$library/complete" ]; then
-    mkdir -p "$library"
-    # `usb` brings its binary along in the package.
-    run npm install --prefix "$library" --cache "$WORK/cache" --silent --no-audit --no-fund \
-        --no-save particle-usb@4.1.0
-    [ "$status" = 0 ] || skip "npm cannot install particle-usb: $(tail -n 1 "$WORK/out")"
-    touch "$library/complete"
-fi
-export NODE_PATH=$library/node_modules
 
 vphoton new board --release 2.2.0 --id $id
 vphoton module build -o app.bin --part user --version 7 --dependency system,2,2202 --size 20000 --seed 5

@@ -2,8 +2,6 @@
 # node's usb, which brings its own libusb: lists, transfers, hears of unplugging, and sleeps while
 # nothing happens. An old one too, that was built for older C libraries.
 . "$SOURCE_DIR/tests/tools/lib.sh"
-command -v npm >/dev/null || skip "no npm"
-command -v node >/dev/null || skip "no node"
 
 cat >talk.js <<'END'
 const library = require("usb");
@@ -49,16 +47,9 @@ function listen() {
 }
 END
 
-packages=$BUILD_DIR/npm
 for version in 2.14.0 1.9.2; do
-    place=$packages/usb-$version
-    if [ ! -d "$place/node_modules/usb" ]; then
-        mkdir -p "$place"
-        npm install --silent --no-audit --no-fund --ignore-scripts --cache "$WORK/cache" \
-            --prefix "$place" "usb@$version" >"$WORK/npm.log" 2>&1 ||
-            skip "npm cannot fetch usb@$version"
-    fi
-    NODE_PATH=$place/node_modules run_ok vphoton run --dfu -- timeout 60 node talk.js
+    npm_packages usb-$version
+    run_ok vphoton run --dfu -- timeout 60 node talk.js
     expect_line 'detach d006'
     expect_line 'attach c006'
 done
