@@ -3,22 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DESCRIPTOR_INTERFACE    4
-#define DESCRIPTOR_ENDPOINT     5
-#define DESCRIPTOR_CS_INTERFACE 0x24
-#define CDC_UNION               6
-#define CLASS_COMMUNICATION     2
-#define SUBCLASS_ABSTRACT       2
-#define ENDPOINT_BULK           2
-#define ENDPOINT_IN             0x80
+#include "usb-gadget/descriptor.h"
 
-#define TO_INTERFACE            0x21
-#define SET_LINE_CODING         0x20
-#define SET_CONTROL_LINE_STATE  0x22
-#define SEND_BREAK              0x23
-#define LINE_CODING_SIZE        7
+#define CDC_UNION              6
+#define UNION_SIZE             5
+#define CLASS_COMMUNICATION    2
+#define SUBCLASS_ABSTRACT      2
+#define ENDPOINT_BULK          2
+#define ENDPOINT_IN            0x80
 
-#define WRITE_SIZE              512
+#define TO_INTERFACE           0x21
+#define SET_LINE_CODING        0x20
+#define SET_CONTROL_LINE_STATE 0x22
+#define SEND_BREAK             0x23
+#define LINE_CODING_SIZE       7
+
+#define WRITE_SIZE             512
 
 struct read {
     struct transfer transfer;
@@ -67,11 +67,11 @@ struct walk {
 
 static void walk_descriptor(struct walk *walk, const uint8_t *descriptor)
 {
-    switch (descriptor[1]) {
+    switch (descriptor[DESCRIPTOR_TYPE]) {
     case DESCRIPTOR_INTERFACE:
-        walk->interface = descriptor[2];
-        walk->class = descriptor[5];
-        walk->subclass = descriptor[6];
+        walk->interface = descriptor[INTERFACE_NUMBER];
+        walk->class = descriptor[INTERFACE_CLASS];
+        walk->subclass = descriptor[INTERFACE_SUBCLASS];
         break;
     case DESCRIPTOR_CS_INTERFACE:
         if (!walk->control_found && walk->class == CLASS_COMMUNICATION &&
@@ -83,8 +83,9 @@ static void walk_descriptor(struct walk *walk, const uint8_t *descriptor)
         break;
     case DESCRIPTOR_ENDPOINT:
         if (walk->control_found && walk->interface == walk->data &&
-            (descriptor[3] & 3) == ENDPOINT_BULK) {
-            *(descriptor[2] & ENDPOINT_IN ? &walk->in : &walk->out) = descriptor[2];
+            (descriptor[ENDPOINT_ATTRIBUTES] & 3) == ENDPOINT_BULK) {
+            uint8_t address = descriptor[ENDPOINT_ADDRESS];
+            *(address & ENDPOINT_IN ? &walk->in : &walk->out) = address;
         }
         break;
     default:
@@ -92,31 +93,15 @@ static void walk_descriptor(struct walk *walk, const uint8_t *descriptor)
     }
 }
 
-/* Shortest form of the descriptors that are read. */
-static size_t least_length(uint8_t type)
-{
-    switch (type) {
-    case DESCRIPTOR_INTERFACE:
-        return 9;
-    case DESCRIPTOR_ENDPOINT:
-        return 7;
-    case DESCRIPTOR_CS_INTERFACE:
-        return 3;
-    default:
-        return 2;
-    }
-}
-
 static bool find_port(const uint8_t *config, size_t length, struct walk *walk)
 {
-    for (size_t at = 0; at + 2 <= length && config[at] >= 2 && config[at] <= length - at;
-         at += config[at]) {
-        size_t size = config[at];
-        bool short_union = config[at + 1] == DESCRIPTOR_CS_INTERFACE && size >= 3 &&
-                           config[at + 2] == CDC_UNION && size < 5;
+    for (const uint8_t *at = descriptor_next(config, length, NULL); at != NULL;
+         at = descriptor_next(config, length, at)) {
+        bool short_union = at[DESCRIPTOR_TYPE] == DESCRIPTOR_CS_INTERFACE && at[2] == CDC_UNION &&
+                           at[0] < UNION_SIZE;
 
-        if (size >= least_length(config[at + 1]) && !short_union) {
-            walk_descriptor(walk, config + at);
+        if (!short_union) {
+            walk_descriptor(walk, at);
         }
     }
     return walk->control_found && walk->in != 0 && walk->out != 0;

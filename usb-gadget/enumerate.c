@@ -269,7 +269,13 @@ static bool read_config(struct root_port *port, struct usb_identity *identity)
     return identity->config_length >= CONFIG_SIZE;
 }
 
-bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity)
+bool enumerate_address(struct root_port *port, uint8_t address)
+{
+    root_port_bus_reset(port);
+    return set(port, 5, address);
+}
+
+bool enumerate_describe(struct root_port *port, uint8_t address, struct usb_identity *identity)
 {
     uint8_t first[FIRST_READ];
 
@@ -279,11 +285,15 @@ bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *ide
         first[DEVICE_MAX_PACKET] != BOARD_USB_PACKET) {
         return false;
     }
-    root_port_bus_reset(port);
-    if (!set(port, 5, address) ||
-        get_descriptor(port, DESCRIPTOR_DEVICE, 0, 0, identity->device, DEVICE_SIZE) <
-            DEVICE_SIZE ||
-        !read_config(port, identity)) {
+    return enumerate_address(port, address) &&
+           get_descriptor(port, DESCRIPTOR_DEVICE, 0, 0, identity->device, DEVICE_SIZE) ==
+               DEVICE_SIZE &&
+           read_config(port, identity);
+}
+
+bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity)
+{
+    if (!enumerate_describe(port, address, identity)) {
         return false;
     }
     read_strings(port, identity);

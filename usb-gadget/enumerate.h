@@ -20,10 +20,16 @@ struct usb_identity {
     char serial[ENUMERATE_STRING_MAX * 3];
 };
 
-/* Enumerates the attached board as Linux does, ending with SET_ADDRESS(address) and
+/* Enumerates the attached board as Linux does: reset, SET_ADDRESS(address), descriptors, strings,
  * SET_CONFIGURATION; board time jumps over what the board makes the host wait for. False when the
  * device did not play along. */
 bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity);
+/* The same up to the descriptors; strings and SET_CONFIGURATION are left to somebody else's host.
+ */
+bool enumerate_describe(struct root_port *port, uint8_t address, struct usb_identity *identity);
+/* Resets a known device and gives it an address, for a host that does the rest by itself but has
+ * no way to do this. False when the device did not take it. */
+bool enumerate_address(struct root_port *port, uint8_t address);
 /* Reads the string descriptor `index` as UTF-8; empty when the device has none. */
 bool enumerate_string(struct root_port *port, uint8_t index, char *text, size_t size);
 

@@ -309,6 +309,12 @@ static void use(struct root_port *port)
     root_port_poll(port);
 }
 
+bool root_port_still(struct root_port *port, uint64_t generation)
+{
+    use(port);
+    return port->generation == generation;
+}
+
 void root_port_bus_reset(struct root_port *port)
 {
     use(port);

@@ -66,8 +66,9 @@ struct root_port {
     bool jump;
     root_port_attach *on_attach;
     void *on_attach_context;
-    /* Called first in root_port_submit() and root_port_bus_reset(), so that the owner of time can
-     * bring the board to the present before the host's request reaches it. NULL for none. */
+    /* Called first in root_port_submit(), root_port_bus_reset() and root_port_still(), so that the
+     * owner of time can bring the board to the present before the host's request reaches it. NULL
+     * for none. */
     void (*on_use)(void *context, struct root_port *port);
     void *on_use_context;
     struct transfer *queue[ROOT_PORT_QUEUES]; /* per endpoint and direction, oldest first */
@@ -87,6 +88,9 @@ void root_port_init(struct root_port *port, struct board *board, bool jump);
  * there is one). NULL stops that. */
 void root_port_watch(struct root_port *port, root_port_attach *on_attach, void *context);
 bool root_port_attached(const struct root_port *port);
+/* Brings the board to the host's present; true when it still has the attach `generation`. Asked
+ * before a transfer for a device that was found in that attach. */
+bool root_port_still(struct root_port *port, uint64_t generation);
 
 /* Resets the device; what is in flight completes with TRANSFER_CANCELLED, for the device forgets
  * it. */

@@ -201,6 +201,19 @@ static void submit_again(struct transfer *transfer)
     depth--;
 }
 
+START_TEST(test_an_attach_that_ended_unseen_is_not_taken_for_the_present_one)
+{
+    play(NULL, 0, false);
+    const uint64_t found = port.generation;
+
+    ck_assert(root_port_still(&port, found));
+    script_board_attach(&script, false);
+    script_board_attach(&script, true);
+    ck_assert(!root_port_still(&port, found));
+    ck_assert(root_port_attached(&port));
+}
+END_TEST
+
 START_TEST(test_chain_of_submissions_from_complete_needs_no_stack)
 {
     const struct script_row rows[] = {
@@ -382,6 +395,7 @@ int main(void)
     tcase_add_test(tcase, test_bus_reset_cancels_what_is_in_flight);
     tcase_add_test(tcase, test_bus_reset_reaches_no_detached_board);
     tcase_add_test(tcase, test_owner_of_time_comes_before_a_submission_and_a_bus_reset);
+    tcase_add_test(tcase, test_an_attach_that_ended_unseen_is_not_taken_for_the_present_one);
     tcase_add_test(tcase, test_chain_of_submissions_from_complete_needs_no_stack);
     tcase_add_test(tcase, test_complete_may_cancel_another_transfer);
     tcase_add_test(tcase, test_cancel_of_a_transfer_that_is_about_to_fail_completes_it_once);

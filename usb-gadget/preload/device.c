@@ -4,16 +4,14 @@
 
 #include "usb-gadget/preload/device.h"
 
-#define DESCRIPTOR_INTERFACE 4
-#define DESCRIPTOR_ENDPOINT  5
-#define CONFIG_STRING        6
+#define CONFIG_STRING     6
 
-#define CLASS_APPLICATION    0xFE
-#define SUBCLASS_DFU         1
-#define PROTOCOL_DFU_MODE    2
+#define CLASS_APPLICATION 0xFE
+#define SUBCLASS_DFU      1
+#define PROTOCOL_DFU_MODE 2
 
-#define FULL_SPEED           12
-#define HIGH_SPEED           480
+#define FULL_SPEED        12
+#define HIGH_SPEED        480
 
 /* The Linux root hub of a high-speed controller: one interface with one interrupt endpoint. */
 static const uint8_t hub_device[18] = {0x12, 0x01, 0x00, 0x02, 0x09, 0x00, 0x01, 0x40, 0x6B,
@@ -22,13 +20,9 @@ static const uint8_t hub_config[25] = {0x09, 0x02, 0x19, 0x00, 0x01, 0x01, 0x00,
                                        0x09, 0x04, 0x00, 0x00, 0x01, 0x09, 0x00, 0x00, 0x00,
                                        0x07, 0x05, 0x81, 0x03, 0x04, 0x00, 0x0C};
 
-/* The descriptor after the one at `at`, or NULL at the end or where the lengths make no sense. */
 static const uint8_t *next_descriptor(const struct usb_device *device, const uint8_t *at)
 {
-    const uint8_t *end = device->identity.config + device->identity.config_length;
-
-    at += at[0];
-    return end - at >= 2 && at[0] >= 2 && at[0] <= end - at ? at : NULL;
+    return descriptor_next(device->identity.config, device->identity.config_length, at);
 }
 
 static void find_settings(struct usb_device *device)
@@ -37,7 +31,7 @@ static void find_settings(struct usb_device *device)
     device->interface_count = 0;
     for (const uint8_t *at = next_descriptor(device, device->identity.config); at != NULL;
          at = next_descriptor(device, at)) {
-        if (at[1] != DESCRIPTOR_INTERFACE || at[0] < 9 ||
+        if (at[DESCRIPTOR_TYPE] != DESCRIPTOR_INTERFACE ||
             device->setting_count == USB_SETTINGS_MAX) {
             continue;
         }
@@ -144,8 +138,9 @@ struct usb_interface *device_endpoint(struct usb_device *device, uint32_t addres
 {
     for (unsigned i = 0; i < device->interface_count; i++) {
         const uint8_t *at = device->interfaces[i].setting->descriptor;
-        while ((at = next_descriptor(device, at)) != NULL && at[1] != DESCRIPTOR_INTERFACE) {
-            if (at[1] != DESCRIPTOR_ENDPOINT || at[0] < 7 || at[ENDPOINT_ADDRESS] != address) {
+        while ((at = next_descriptor(device, at)) != NULL &&
+               at[DESCRIPTOR_TYPE] != DESCRIPTOR_INTERFACE) {
+            if (at[DESCRIPTOR_TYPE] != DESCRIPTOR_ENDPOINT || at[ENDPOINT_ADDRESS] != address) {
                 continue;
             }
             if (attributes != NULL) {

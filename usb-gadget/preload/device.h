@@ -5,24 +5,13 @@
 #ifndef GADGET_PRELOAD_DEVICE_H
 #define GADGET_PRELOAD_DEVICE_H
 
+#include "usb-gadget/descriptor.h"
 #include "usb-gadget/enumerate.h"
 #include "usb-gadget/preload/protocol.h"
 
 #define USB_SETTINGS_MAX   16
 #define USB_INTERFACES_MAX 8
 #define USB_NAME_MAX       (ENUMERATE_STRING_MAX * 3)
-
-/* Offsets in descriptors (USB 2.0 §9.6). */
-#define CONFIG_VALUE        5
-#define INTERFACE_NUMBER    2
-#define INTERFACE_ALTERNATE 3
-#define INTERFACE_ENDPOINTS 4
-#define INTERFACE_CLASS     5
-#define INTERFACE_SUBCLASS  6
-#define INTERFACE_PROTOCOL  7
-#define INTERFACE_STRING    8
-#define ENDPOINT_ADDRESS    2
-#define ENDPOINT_ATTRIBUTES 3
 
 struct tty;
 struct usb_handle;

@@ -161,18 +161,6 @@ static void on_complete(struct transfer *transfer)
 
 /* --- on its way --- */
 
-/* False when the port has another attach now than the one the device was found in. */
-static bool present(const struct usb_device *device)
-{
-    struct root_port *port = device->port;
-
-    if (port->on_use != NULL) {
-        port->on_use(port->on_use_context, port);
-    }
-    root_port_poll(port);
-    return port->generation == device->generation;
-}
-
 /* The root hub answers at once; its status endpoint never has anything to say. */
 static void submit_to_hub(struct urb *urb)
 {
@@ -230,7 +218,7 @@ void urb_submit(struct urb *urb, unsigned timeout_ms)
     server->submissions = &own;
     if (device->port == NULL) {
         submit_to_hub(urb);
-    } else if (!present(device)) {
+    } else if (!root_port_still(device->port, device->generation)) {
         urb_fail(urb, -ENODEV);
     } else {
         if (is_getstatus(urb) && device->port->board->now < device->poll_due) {
