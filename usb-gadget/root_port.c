@@ -22,7 +22,7 @@ enum stage {
     STAGE_DONE
 };
 
-enum step { STEP_WAITS, STEP_DONE, STEP_DETACHED };
+enum step { STEP_WAITS, STEP_DONE };
 
 static bool still_attached(const struct root_port *port)
 {
@@ -192,7 +192,10 @@ static enum step step(struct root_port *port, struct transfer *transfer, struct 
 {
     while (transfer->stage != STAGE_DONE) {
         if (!still_attached(port)) {
-            return STEP_DETACHED;
+            /* A host controller tries on within microseconds and hears nothing; the hub notices the
+             * unplugging later. */
+            transfer->status = TRANSFER_PROTOCOL_ERROR;
+            return STEP_DONE;
         }
         switch (transact(port->board, transfer)) {
         case USB_ACK:
@@ -210,7 +213,7 @@ static enum step step(struct root_port *port, struct transfer *transfer, struct 
             transfer->status = TRANSFER_STALL;
             return STEP_DONE;
         case USB_SILENT:
-            if (++transfer->errors == ERRORS_MAX && still_attached(port)) {
+            if (++transfer->errors == ERRORS_MAX) {
                 transfer->status = TRANSFER_PROTOCOL_ERROR;
                 return STEP_DONE;
             }

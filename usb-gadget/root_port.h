@@ -2,10 +2,11 @@
  * The root port: a host's transfers on one side, a board's USB transactions on the other.
  *
  * A control transfer becomes SETUP, data packets and a status stage; bulk and interrupt transfers
- * become packets of the endpoint's size. NAK means the transfer waits until board time moves on, no
- * answer is a protocol error, and a detached board fails everything in flight. Every transfer
- * belongs to the attach generation in which it was submitted, so that nothing from before an unplug
- * is delivered after it.
+ * become packets of the endpoint's size. NAK means the transfer waits until board time moves on,
+ * and no answer is a protocol error, also when the board has left the bus in the middle: the host's
+ * controller is done with the transfer before the hub tells of an unplugging. What else is in
+ * flight then fails for want of a device. Every transfer belongs to the attach generation in which
+ * it was submitted, so that nothing from before an unplug is delivered after it.
  */
 #ifndef GADGET_ROOT_PORT_H
 #define GADGET_ROOT_PORT_H

@@ -69,7 +69,8 @@ static void arrived(struct transfer *transfer)
     struct client *client = transfer->context;
 
     if (transfer->status != TRANSFER_OK) {
-        client->gone = client->gone || transfer->status == TRANSFER_NO_DEVICE;
+        client->gone = client->gone || transfer->status == TRANSFER_NO_DEVICE ||
+                       transfer->status == TRANSFER_PROTOCOL_ERROR;
         return;
     }
     if (client->length + transfer->actual > CLIENT_TEXT_MAX) {

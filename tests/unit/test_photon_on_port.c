@@ -59,7 +59,7 @@ START_TEST(test_dfu_detach_is_seen_as_unplug_and_plug)
 
     plug(releases[_i]);
     generation = port.generation;
-    ck_assert_int_eq(request(0x21, 0, 0, NULL), TRANSFER_NO_DEVICE);
+    ck_assert_int_eq(request(0x21, 0, 0, NULL), TRANSFER_PROTOCOL_ERROR);
     pass(5 * BOARD_NS_PER_MS);
     ck_assert_uint_eq(port.generation, generation + 2);
     ck_assert_str_eq(told, "+-+");
@@ -86,12 +86,10 @@ START_TEST(test_leave_before_bl4_loses_the_status_stage)
 {
     static const char *const releases[] = {"0.4.0", "0.4.3"};
     uint8_t status[6] = {0};
-    enum transfer_status end;
 
     plug(releases[_i]);
     ck_assert_int_eq(request(0x21, 1, 0, NULL), TRANSFER_OK);
-    end = request(0xA1, 3, sizeof status, status);
-    ck_assert(end == TRANSFER_NO_DEVICE || end == TRANSFER_PROTOCOL_ERROR);
+    ck_assert_int_eq(request(0xA1, 3, sizeof status, status), TRANSFER_PROTOCOL_ERROR);
     ck_assert_uint_eq(status[4], STATE_MANIFEST);
     pass(5 * BOARD_NS_PER_MS);
     ck_assert_int_eq(told[1], '-');

@@ -335,7 +335,7 @@ static void talk_at_once(void *context, struct root_port *watched, bool attached
         root_port_submit(watched, &probe);
         (void)root_port_run(watched);
         ck_assert_uint_eq(completions, 1);
-        ck_assert_int_eq(probe.status, TRANSFER_NO_DEVICE);
+        ck_assert_int_eq(probe.status, TRANSFER_PROTOCOL_ERROR);
         root_port_submit(watched, &probe);
         ck_assert_uint_eq(completions, 2);
         ck_assert_int_eq(probe.status, TRANSFER_NO_DEVICE);

@@ -112,7 +112,7 @@ START_TEST(test_nak_waits_in_each_stage_until_the_next_run)
 }
 END_TEST
 
-START_TEST(test_detach_before_each_stage_loses_the_device)
+START_TEST(test_detach_before_each_stage_leaves_it_unanswered)
 {
     struct script_row rows[5];
     struct transfer transfer = control(stages[_i].type, stages[_i].length);
@@ -122,12 +122,12 @@ START_TEST(test_detach_before_each_stage_loses_the_device)
     rows[at - 1].then = THEN_DETACH;
     play(rows, at, false);
     root_port_submit(&port, &transfer);
-    expect(&transfer, TRANSFER_NO_DEVICE, stages[_i].moved);
+    expect(&transfer, TRANSFER_PROTOCOL_ERROR, stages[_i].moved);
     ck_assert(!root_port_attached(&port));
 }
 END_TEST
 
-START_TEST(test_silence_of_a_board_that_went_away_loses_the_device_in_each_stage)
+START_TEST(test_silence_of_a_board_that_went_away_is_a_protocol_error_in_each_stage)
 {
     struct script_row rows[5];
     struct transfer transfer = control(stages[_i].type, stages[_i].length);
@@ -139,11 +139,11 @@ START_TEST(test_silence_of_a_board_that_went_away_loses_the_device_in_each_stage
     rows[at].then = THEN_DETACH;
     play(rows, at + 1, false);
     root_port_submit(&port, &transfer);
-    expect(&transfer, TRANSFER_NO_DEVICE, stages[_i].moved);
+    expect(&transfer, TRANSFER_PROTOCOL_ERROR, stages[_i].moved);
 }
 END_TEST
 
-START_TEST(test_reattach_before_each_stage_loses_the_device)
+START_TEST(test_reattach_before_each_stage_leaves_it_unanswered)
 {
     struct script_row rows[5];
     struct transfer transfer = control(stages[_i].type, stages[_i].length);
@@ -155,7 +155,7 @@ START_TEST(test_reattach_before_each_stage_loses_the_device)
     play(rows, at, false);
     generation = port.generation;
     root_port_submit(&port, &transfer);
-    expect(&transfer, TRANSFER_NO_DEVICE, stages[_i].moved);
+    expect(&transfer, TRANSFER_PROTOCOL_ERROR, stages[_i].moved);
     ck_assert_uint_eq(port.generation, generation + 2);
     ck_assert(root_port_attached(&port));
 }
@@ -213,7 +213,7 @@ START_TEST(test_detach_between_data_and_status_stage_is_no_success)
 
     PLAY(rows, true);
     root_port_submit(&port, &transfer);
-    expect(&transfer, TRANSFER_NO_DEVICE, 6);
+    expect(&transfer, TRANSFER_PROTOCOL_ERROR, 6);
 }
 END_TEST
 
@@ -258,10 +258,10 @@ int main(void)
     tcase_add_loop_test(tcase, test_second_silence_is_forgiven_in_each_stage, 0, STAGES);
     tcase_add_test(tcase, test_silences_of_different_stages_do_not_add_up);
     tcase_add_loop_test(tcase, test_nak_waits_in_each_stage_until_the_next_run, 1, STAGES);
-    tcase_add_loop_test(tcase, test_detach_before_each_stage_loses_the_device, 1, STAGES);
+    tcase_add_loop_test(tcase, test_detach_before_each_stage_leaves_it_unanswered, 1, STAGES);
     tcase_add_loop_test(
-        tcase, test_silence_of_a_board_that_went_away_loses_the_device_in_each_stage, 0, STAGES);
-    tcase_add_loop_test(tcase, test_reattach_before_each_stage_loses_the_device, 1, STAGES);
+        tcase, test_silence_of_a_board_that_went_away_is_a_protocol_error_in_each_stage, 0, STAGES);
+    tcase_add_loop_test(tcase, test_reattach_before_each_stage_leaves_it_unanswered, 1, STAGES);
     tcase_add_loop_test(tcase, test_unplug_of_a_transfer_that_waits_in_each_stage, 1, STAGES);
     tcase_add_loop_test(tcase, test_cancel_in_each_stage_frees_the_port_for_the_next_transfer, 1,
                         STAGES);
