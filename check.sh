@@ -10,7 +10,7 @@ usage() {
     cat <<END
 usage: ./check.sh [--bench] [--long] [--fuzz-seconds N]
   --bench            also run the benchmarks and print their tables
-  --long             let the exhaustive tests run every case instead of a sample
+  --long             let tests that take a sample of their cases take many more
   --fuzz-seconds N   time for each fuzz harness (60; 0 leaves them out)
 END
 }
@@ -185,6 +185,8 @@ if step build-debug 'debug build with ASan and UBSan' build debug; then
     tests unit 'unit tests' debug unit -j "$JOBS"
     tests tools 'real tools, debug build' debug tools -j "$JOBS"
 fi
+! $released || tests every 'power cuts at every flash operation, release build' release every \
+    -j "$JOBS"
 ! $released || step install 'installation: program, library, manual' scripts/install_test.sh
 ! $released || ! $bench || benchmarks
 step build-coverage 'coverage build' build coverage &&

@@ -102,7 +102,7 @@ static void check_bytes(struct script_run *run, const struct expectation *expect
     }
     script_fail(run, "expected %s\n  got      %s\n  they differ from byte %zu on\n  %s",
                 show(expected->bytes, expected->length, want),
-                show(transfer->data, transfer->length, got), i, transfer->transcript);
+                show(transfer->data, transfer->length, got), i, host_transcript(transfer));
 }
 
 static void check_time(struct script_run *run, const char *range)
@@ -118,7 +118,7 @@ static void check_time(struct script_run *run, const char *range)
     snprintf(from, sizeof(from), "%.*s", (int)(dots - range), range);
     if (took < script_time(run, from) || took > script_time(run, dots + 2)) {
         script_fail(run, "took %.3f ms\n  %s", (double)took / (double)BOARD_NS_PER_MS,
-                    transfer->transcript);
+                    host_transcript(transfer));
     }
 }
 
@@ -130,7 +130,7 @@ static void check(struct script_run *run, const struct script_words *words)
     if (words->expect == words->count) {
         if (transfer->end != HOST_ACK) {
             script_fail(run, "expected ACK, got %s\n  %s", host_end_name(transfer->end),
-                        transfer->transcript);
+                        host_transcript(transfer));
         }
         return;
     }
@@ -139,11 +139,11 @@ static void check(struct script_run *run, const struct script_words *words)
         if ((transfer->end != HOST_NAK && transfer->end != HOST_SILENT) ||
             run->board->ops->ready_at(run->board) != BOARD_NEVER) {
             script_fail(run, "expected a board that is lost until reset, got %s\n  %s",
-                        host_end_name(transfer->end), transfer->transcript);
+                        host_end_name(transfer->end), host_transcript(transfer));
         }
     } else if (transfer->end != expected.end) {
         script_fail(run, "expected %s, got %s\n  %s", host_end_name(expected.end),
-                    host_end_name(transfer->end), transfer->transcript);
+                    host_end_name(transfer->end), host_transcript(transfer));
     }
     check_bytes(run, &expected);
     if (expected.took != NULL) {
@@ -276,7 +276,7 @@ static void whole_download(struct script_run *run, uint16_t number, const uint8_
     }
     if (run->transfer.end != HOST_ACK || run->transfer.length != 6 ||
         run->transfer.data[4] != STATE_DNLOAD_IDLE) {
-        script_fail(run, "the command failed\n  %s", run->transfer.transcript);
+        script_fail(run, "the command failed\n  %s", host_transcript(&run->transfer));
     }
 }
 
@@ -307,7 +307,7 @@ static void state(struct script_run *run, const struct script_words *words)
     copy->ops->destroy(copy);
     if (run->transfer.length != 1 || run->transfer.data[0] != expected) {
         script_fail(run, "the internal state is %02X\n  %s", run->transfer.data[0],
-                    run->transfer.transcript);
+                    host_transcript(&run->transfer));
     }
 }
 

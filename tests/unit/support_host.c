@@ -1,6 +1,5 @@
 #include "tests/unit/support_host.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,15 +32,23 @@ void host_setup_packet(uint8_t packet[8], uint8_t request_type, uint8_t request,
     memcpy(packet, bytes, sizeof(bytes));
 }
 
-__attribute__((format(printf, 2, 3))) static void note(struct host_transfer *transfer,
-                                                       const char *format, ...)
+const char *host_transcript(const struct host_transfer *transfer)
 {
-    size_t used = strlen(transfer->transcript);
-    va_list arguments;
+    static const char *const names[] = {
+        [USB_TOKEN_SETUP] = "SETUP", [USB_TOKEN_OUT] = "OUT", [USB_TOKEN_IN] = "IN"};
+    static char text[HOST_TRANSCRIPT_MAX];
+    size_t used = 0;
 
-    va_start(arguments, format);
-    vsnprintf(transfer->transcript + used, sizeof(transfer->transcript) - used, format, arguments);
-    va_end(arguments);
+    text[0] = '\0';
+    for (size_t i = 0; i < transfer->token_count && used < sizeof(text); i++) {
+        const struct host_token *token = &transfer->tokens[i];
+
+        used += (size_t)snprintf(
+            text + used, sizeof(text) - used, "%s%s %zu %s (%u NAK, %.3f ms)", i == 0 ? "" : ", ",
+            names[token->kind], token->length, host_end_name(token->end), token->naks,
+            (double)(token->time - transfer->started) / (double)BOARD_NS_PER_MS);
+    }
+    return text;
 }
 
 static enum host_end end_of(enum usb_handshake handshake)
@@ -84,7 +91,6 @@ static enum usb_handshake send_once(struct board *board, struct token *token)
 static enum host_end send(struct board *board, struct token *token, uint64_t deadline,
                           struct host_transfer *transfer)
 {
-    static const char *const names[] = {"SETUP", "OUT", "IN"};
     unsigned naks = 0;
     enum usb_handshake handshake;
 
@@ -107,9 +113,14 @@ static enum host_end send(struct board *board, struct token *token, uint64_t dea
         board_advance_to(board, ready);
     }
     transfer->end = end_of(handshake);
-    note(transfer, "%s%s %zu %s (%u NAK, %.3f ms)", transfer->transcript[0] == '\0' ? "" : ", ",
-         names[token->kind], handshake == USB_ACK ? token->length : 0, host_end_name(transfer->end),
-         naks, (double)(board->now - transfer->started) / (double)BOARD_NS_PER_MS);
+    if (transfer->token_count < HOST_TOKENS_MAX) {
+        transfer->tokens[transfer->token_count++] =
+            (struct host_token){.kind = token->kind,
+                                .end = transfer->end,
+                                .naks = naks,
+                                .length = handshake == USB_ACK ? token->length : 0,
+                                .time = board->now};
+    }
     return transfer->end;
 }
 
@@ -174,7 +185,7 @@ void host_control(struct board *board, const uint8_t packet[8], const void *out,
 
     transfer->stage = HOST_SETUP;
     transfer->length = 0;
-    transfer->transcript[0] = '\0';
+    transfer->token_count = 0;
     transfer->started = board->now;
     if (send(board, &setup, deadline, transfer) == HOST_ACK &&
         (length == 0 || (in ? data_in(board, length, deadline, transfer)

@@ -11,13 +11,25 @@
 #include "devmodel/board.h"
 
 /* Room for the longest upload the tests ask for and the packet that may follow it. */
-#define HOST_DATA_MAX       (8192 + BOARD_USB_PACKET)
+#define HOST_DATA_MAX (8192 + BOARD_USB_PACKET)
+/* The longest text of host_transcript(). */
 #define HOST_TRANSCRIPT_MAX 2048
+/* SETUP, that data in packets, status. */
+#define HOST_TOKENS_MAX (2 + HOST_DATA_MAX / BOARD_USB_PACKET)
 
 enum host_stage { HOST_SETUP, HOST_DATA, HOST_STATUS };
 
 /* How the last token ended; BABBLE: more data than asked for. */
 enum host_end { HOST_ACK, HOST_NAK, HOST_STALL, HOST_SILENT, HOST_BABBLE };
+
+/* A token with all its repetitions. */
+struct host_token {
+    enum usb_token kind;
+    enum host_end end;
+    unsigned naks;
+    size_t length; /* bytes taken or given */
+    uint64_t time; /* of the end */
+};
 
 struct host_transfer {
     enum host_stage stage; /* the last one tried */
@@ -25,10 +37,13 @@ struct host_transfer {
     uint8_t data[HOST_DATA_MAX]; /* IN */
     size_t length;
     uint64_t started, ended;
-    char transcript[HOST_TRANSCRIPT_MAX]; /* "SETUP 21 04 ... ACK, IN 0 ACK" */
+    struct host_token tokens[HOST_TOKENS_MAX];
+    size_t token_count;
 };
 
 const char *host_end_name(enum host_end end);
+/* "SETUP 8 ACK (0 NAK, 0.018 ms), IN 0 ACK (...)"; valid until the next call. */
+const char *host_transcript(const struct host_transfer *transfer);
 
 void host_setup_packet(uint8_t packet[8], uint8_t request_type, uint8_t request, uint16_t value,
                        uint16_t index, uint16_t length);

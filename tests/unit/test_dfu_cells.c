@@ -90,7 +90,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void wrong(struct cell *c
     ck_abort_msg("bootloader %s (release %s), state %s, request %s, cell \"%s\": %s\n  %s",
                  test_images[cell->image].name, test_images[cell->image].release,
                  cell->column->name, cell->row->name, cell->text, message,
-                 cell->transfer.transcript);
+                 host_transcript(&cell->transfer));
     abort();
 }
 
