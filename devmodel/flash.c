@@ -373,6 +373,11 @@ uint64_t flash_operations(const struct flash *flash)
     return flash->operations;
 }
 
+uint64_t flash_chance(const struct flash *flash)
+{
+    return noise_of(flash, flash->operations);
+}
+
 /* What happens to the next operations: so many are done, then perhaps half of one, and then perhaps
  * the power is gone. */
 struct fate {

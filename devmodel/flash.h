@@ -140,6 +140,9 @@ void flash_set_clock(struct flash *flash, uint64_t now);
 /* Operations issued since new: erases, programmed units and option byte writes each count one,
  * refused ones and those taken back do not. */
 uint64_t flash_operations(const struct flash *flash);
+/* A number that depends on the seed and on how many operations there were: chance for the firmware
+ * above, the same in every run. */
+uint64_t flash_chance(const struct flash *flash);
 
 /* FLASH_ERROR_WRITE_PROTECTION: nothing happened. FLASH_ERROR_OPERATION: no such sector. */
 __attribute__((warn_unused_result)) enum flash_status flash_erase(struct flash *flash,

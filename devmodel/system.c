@@ -31,6 +31,12 @@ static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
 #define SOS_HARD_FAULT 1
 #define FAULT_NS       (6 * MS)
 
+/* First byte of the DCT's private key where there is none. Finding the primes takes "some seconds"
+ * with the LED blinking white; how many, and how fast, is a choice. */
+#define NO_KEY        0xFF
+#define KEY_NS        (4000 * MS)
+#define KEY_TOGGLE_MS 50
+
 /* Value of the DCT's OTA flag byte. */
 #define OTA_FLAG_APPLY 0xA5
 
@@ -265,6 +271,31 @@ static void update_bootloader(struct photon *photon)
     }
 }
 
+/* The first start: a board without a private key makes one. False when it ended in a reset: the
+ * serial port did not always come up after that. Source: v0.6.0 core_hal_stm32f2xx.c,
+ * generate_key(). */
+static bool has_key(struct photon *photon)
+{
+    const struct photon_config *config = &photon->config;
+    uint8_t key[PHOTON_KEY_SIZE];
+
+    system_read_dct(photon, DCT_PRIVATE_KEY, key, 1);
+    if (key[0] != NO_KEY || config->keygen == NULL) {
+        return true;
+    }
+    engine_boot_event(photon, "no device key: makes one");
+    engine_led(photon, LED_TOGGLE, LED_WHITE, KEY_TOGGLE_MS);
+    if (!config->keygen(config->keygen_context, flash_chance(photon->flash), key)) {
+        return true;
+    }
+    cpu_spend(photon, KEY_NS);
+    (void)system_write_dct(photon, DCT_PRIVATE_KEY, key, sizeof(key));
+    if (photon->life != LIFE_DEAD) {
+        engine_reset(photon, CAUSE_SOFTWARE, "device key made");
+    }
+    return false;
+}
+
 /* A host left a module in the OTA slot by DFU and set the flag byte. False when it ended in a
  * reset. */
 static bool ota_flag_clear(struct photon *photon)
@@ -353,7 +384,7 @@ static void start(struct photon *photon, const struct pace *pace)
         return;
     }
     update_bootloader(photon);
-    if (!erase_profiles(photon)) {
+    if (!has_key(photon) || !erase_profiles(photon)) {
         return;
     }
     cpu_spend(photon, pace->attach_ns);

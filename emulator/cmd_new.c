@@ -22,8 +22,8 @@ static const struct option_row rows[] = {
     [OPT_ID] = {'\0', "id", "HEX24", "Device id, 24 hexadecimal digits (default: random)."},
     [OPT_MAC] = {'\0', "mac", "MAC", "Wi-Fi address, as 6c:0b:84:00:11:22 (default: random)."},
     [OPT_SEED] = {'\0', "seed", "N",
-                  "What half-done flash operations leave depends on this number\n"
-                  "(default: random)."},
+                  "The device key, and what half-done flash operations leave,\n"
+                  "depend on this number (default: random)."},
     [OPT_VBAT] = {'\0', "vbat", NULL, "A backup battery keeps the RTC registers without power."},
 };
 

@@ -6,9 +6,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "devmodel/dct.h"
 #include "devmodel/factory.h"
 #include "devmodel/flash_map.h"
 #include "emulator/digest.h"
+#include "emulator/key_pair.h"
 #include "emulator/module_file.h"
 
 /* --- releases --- */
@@ -74,6 +76,23 @@ void recipe_identity(struct device_identity *identity, const struct release *rel
     snprintf(identity->release, sizeof identity->release, "%s", release->name);
 }
 
+/* --- the device key --- */
+
+/* A board has started before it leaves the factory, and made its key then. */
+static bool load_key(struct flash *flash, uint32_t seed, struct complaint *complaint)
+{
+    uint8_t made[PHOTON_KEY_SIZE];
+    const uint8_t *key = key_pair_fresh;
+    if (seed != KEY_PAIR_FRESH) {
+        if (!key_pair_make(NULL, seed, made)) {
+            return complain(complaint, "memory is short");
+        }
+        key = made;
+    }
+    return flash_load(flash, MAP_DCT1 + DCT_APPLICATION + DCT_PRIVATE_KEY, key, sizeof made) ||
+           complain(complaint, "memory is short");
+}
+
 /* --- module files --- */
 
 /* Puts a checked image into its region and blanks the rest of it. */
@@ -133,6 +152,7 @@ struct flash *recipe_flash(const struct recipe *recipe, uint32_t seed, struct co
     struct flash *flash = flash_new(seed);
     bool done = (flash && factory_flash(flash, recipe->release, digest_sha256, false)) ||
                 complain(complaint, "memory is short");
+    done = done && load_key(flash, seed, complaint);
     for (size_t i = 0; done && i < recipe->module_count; i++) {
         done = load_file(flash, recipe->modules[i], false, complaint);
     }

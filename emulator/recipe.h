@@ -27,7 +27,8 @@ void recipe_print_releases(void);
 void recipe_identity(struct device_identity *identity, const struct release *release,
                      uint32_t number);
 
-/* The flash of a new board, owned by the caller; NULL with a complaint. */
+/* The flash of a new board, owned by the caller; NULL with a complaint. The device key is the one
+ * of `seed`. */
 struct flash *recipe_flash(const struct recipe *recipe, uint32_t seed, struct complaint *complaint);
 
 #endif

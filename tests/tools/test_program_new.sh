@@ -98,11 +98,14 @@ chmod 555 a
 run_ok as_user "$VPHOTON" inspect a
 chmod 755 a
 
-# Two boards of the same release differ in their ids.
+# Two boards of the same release differ in their ids and their keys, in nothing else.
 run_ok vphoton new b
 run_ok vphoton new c
 ! cmp -s b/device.json c/device.json || fail 'two boards are one'
-expect_same b/flash.bin c/flash.bin
+key=$((0x4000 + 7548 + 34)) key_size=612
+! cmp -s -i $key -n $key_size b/flash.bin c/flash.bin || fail 'two boards have one key'
+cmp -n $key b/flash.bin c/flash.bin || fail 'two boards differ below the key'
+cmp -i $((key + key_size)) b/flash.bin c/flash.bin || fail 'two boards differ above the key'
 
 # Modules go where their prefixes say, if they are whole.
 run_ok vphoton module build -o part1 --release 0.5.2 --part part1
