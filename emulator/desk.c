@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "devmodel/photon.h"
-#include "emulator/key_pair.h"
+#include "emulator/key_maker.h"
 #include "emulator/options.h"
 
 /* A board is at rest when it is ready and has nothing planned for longer than its watchdog. */
@@ -99,7 +99,7 @@ static void watch(void *context, const struct board_event *event)
 static bool put(struct desk *desk, struct desk_board *board, struct flash *flash,
                 struct complaint *complaint)
 {
-    struct photon_config config = {.vbat = board->identity.vbat, .keygen = key_pair_make};
+    struct photon_config config = {.vbat = board->identity.vbat, .keygen = key_maker};
     memcpy(config.device_id, board->identity.id, sizeof config.device_id);
     memcpy(config.mac, board->identity.mac, sizeof config.mac);
     board->board = flash ? photon_new(&config, flash) : NULL;

@@ -10,7 +10,7 @@
 #include "devmodel/factory.h"
 #include "devmodel/flash_map.h"
 #include "emulator/digest.h"
-#include "emulator/key_pair.h"
+#include "emulator/key_maker.h"
 #include "emulator/module_file.h"
 
 /* --- releases --- */
@@ -84,8 +84,10 @@ static bool load_key(struct flash *flash, uint32_t seed, struct complaint *compl
     uint8_t made[PHOTON_KEY_SIZE];
     const uint8_t *key = key_pair_fresh;
     if (seed != KEY_PAIR_FRESH) {
-        if (!key_pair_make(NULL, seed, made)) {
-            return complain(complaint, "memory is short");
+        if (!key_maker(NULL, seed, made)) {
+            const char *missing = key_maker_missing();
+            return complain(complaint, "cannot make a device key: %s",
+                            missing ? missing : "memory is short");
         }
         key = made;
     }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "emulator/key_pair.h"
+#include "emulator/key_maker.h"
 #include "usb-gadget/enumerate.h"
 
 /* Long enough for a start with every erase that it may need and for two watchdogs. */
@@ -58,7 +58,7 @@ static void ask_who(struct rehearsal *rehearsal, struct board *board)
 bool rehearse(struct rehearsal *rehearsal, const struct device_identity *identity,
               const struct flash *flash)
 {
-    struct photon_config config = {.keygen = key_pair_make};
+    struct photon_config config = {.keygen = key_maker};
     *rehearsal = (struct rehearsal){0};
     memcpy(config.device_id, identity->id, sizeof config.device_id);
     memcpy(config.mac, identity->mac, sizeof config.mac);
