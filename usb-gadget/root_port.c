@@ -111,7 +111,7 @@ static enum usb_handshake transact_out(struct board *board, struct transfer *tra
 
     if (handshake == USB_ACK) {
         transfer->done += length;
-        if (length == left) {
+        if (length == left && !(transfer->zero_packet && length == BOARD_USB_PACKET)) {
             transfer->stage = next_stage(transfer);
         }
     }

@@ -35,6 +35,8 @@ struct transfer {
     uint8_t setup[8]; /* control only; direction and wLength of the data stage are in it */
     uint8_t *data;    /* OUT: bytes to send, IN: room for `length` bytes; not packed with setup */
     size_t length;    /* control: a wLength above it is cut down to it */
+    /* Bulk OUT: data that fill their last packet are followed by an empty one. */
+    bool zero_packet;
     /* Called exactly once per submitted transfer, possibly from inside root_port_submit(). May
      * submit, cancel and run control_transfer(). */
     void (*complete)(struct transfer *transfer);

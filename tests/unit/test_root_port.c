@@ -140,6 +140,29 @@ START_TEST(test_bulk_out_sends_packets_and_no_zero_length_end)
 }
 END_TEST
 
+START_TEST(test_bulk_out_of_whole_packets_ends_with_an_empty_one_on_request)
+{
+    static const struct script_row rows[] = {
+        {.token = USB_TOKEN_OUT, .endpoint = 1, .length = 64},
+        {.token = USB_TOKEN_OUT, .endpoint = 1, .length = 64},
+        {.token = USB_TOKEN_OUT, .endpoint = 1},
+        {.token = USB_TOKEN_OUT, .endpoint = 1, .length = 64},
+        {.token = USB_TOKEN_OUT, .endpoint = 1, .length = 36},
+    };
+    struct transfer whole = bulk(1, 128), part = bulk(1, 100);
+
+    PLAY(rows, true);
+    whole.zero_packet = part.zero_packet = true;
+    root_port_submit(&port, &whole);
+    root_port_submit(&port, &part);
+    ck_assert_uint_eq(completions, 2);
+    ck_assert_int_eq(whole.status, TRANSFER_OK);
+    ck_assert_uint_eq(whole.actual, 128);
+    ck_assert_int_eq(part.status, TRANSFER_OK);
+    ck_assert_uint_eq(part.actual, 100);
+}
+END_TEST
+
 START_TEST(test_bulk_out_of_zero_bytes_is_one_zero_length_packet)
 {
     const struct script_row rows[] = {{.token = USB_TOKEN_OUT, .endpoint = 1}};
@@ -486,6 +509,7 @@ int main(void)
     tcase_add_test(tcase, test_control_out_of_whole_packets_sends_no_zero_length_packet);
     tcase_add_test(tcase, test_wlength_above_the_buffer_is_cut_down_to_it);
     tcase_add_test(tcase, test_bulk_out_sends_packets_and_no_zero_length_end);
+    tcase_add_test(tcase, test_bulk_out_of_whole_packets_ends_with_an_empty_one_on_request);
     tcase_add_test(tcase, test_bulk_out_of_zero_bytes_is_one_zero_length_packet);
     tcase_add_test(tcase, test_bulk_in_ends_when_the_buffer_is_full);
     tcase_add_test(tcase, test_bulk_in_ends_at_a_short_packet);

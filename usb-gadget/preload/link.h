@@ -70,7 +70,6 @@ struct urb {
     bool submitted; /* by SUBMIT: its end makes the handle ready */
     bool discarded, timed_out;
     bool is_in;
-    size_t moved; /* before the empty packet at the end */
     /* What its end means, when it is a request of the link itself; NULL for a client's own. */
     void (*ended)(struct urb *urb);
     struct usb_interface *interface; /* for `ended` */

@@ -4,22 +4,12 @@
 
 #include "usb-gadget/preload/hub.h"
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/urb_status.h"
 
 /* The DFU request whose answer says how long to wait for the next one (DFU 1.1 §6.1.2). */
 #define DFU_GETSTATUS      3
 #define DFU_FROM_INTERFACE 0xA1
 #define DFU_STATUS_SIZE    6
-
-/* What usbfs says for the port's statuses; CANCELLED depends on who cancelled. */
-static const int results[] = {
-    [TRANSFER_OK] = 0,
-    [TRANSFER_STALL] = -EPIPE,
-    [TRANSFER_PROTOCOL_ERROR] = -EPROTO,
-    [TRANSFER_CANCELLED] = -ECONNRESET,
-    [TRANSFER_NO_DEVICE] = -ESHUTDOWN,
-    [TRANSFER_TIMEOUT] = -ETIMEDOUT,
-    [TRANSFER_BABBLE] = -EOVERFLOW,
-};
 
 /* --- life --- */
 
@@ -79,11 +69,7 @@ static int result_of(const struct urb *urb)
     if (transfer->status == TRANSFER_CANCELLED && urb->discarded) {
         return -ENOENT;
     }
-    if (transfer->status == TRANSFER_OK && (urb->flags & PRELOAD_SHORT_NOT_OK) && urb->is_in &&
-        transfer->actual < transfer->length) {
-        return -EREMOTEIO;
-    }
-    return results[transfer->status];
+    return urb_status(transfer, urb->is_in && (urb->flags & PRELOAD_SHORT_NOT_OK));
 }
 
 static void end(struct urb *urb, int result)
@@ -131,27 +117,10 @@ static void note_poll_timeout(const struct urb *urb)
     urb->device->poll_due = urb->device->port->board->now + ms * BOARD_NS_PER_MS;
 }
 
-/* A bulk OUT of whole packets that is to end with an empty one. */
-static bool wants_empty_packet(const struct urb *urb)
-{
-    const struct transfer *transfer = &urb->transfer;
-
-    return (urb->flags & PRELOAD_ZERO_PACKET) && transfer->type == TRANSFER_BULK && !urb->is_in &&
-           transfer->status == TRANSFER_OK && transfer->length > 0 &&
-           transfer->length % BOARD_USB_PACKET == 0;
-}
-
 static void on_complete(struct transfer *transfer)
 {
     struct urb *urb = transfer->context;
 
-    if (wants_empty_packet(urb)) {
-        urb->moved = transfer->actual;
-        transfer->length = 0;
-        root_port_submit(urb->device->port, transfer);
-        return;
-    }
-    transfer->actual += urb->moved;
     if (transfer->status == TRANSFER_OK && transfer->actual >= DFU_STATUS_SIZE &&
         is_getstatus(urb)) {
         note_poll_timeout(urb);

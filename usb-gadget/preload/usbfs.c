@@ -199,6 +199,8 @@ static bool transfer_request(struct connection *connection, const struct preload
     urb->submitted = request->operation == PRELOAD_SUBMIT;
     urb->transfer.type = (enum transfer_type)request->type;
     urb->transfer.endpoint = control ? 0 : request->endpoint;
+    urb->transfer.zero_packet =
+        request->type == TRANSFER_BULK && !is_in && (request->flags & PRELOAD_ZERO_PACKET) != 0;
     memcpy(urb->transfer.setup, request->setup, sizeof urb->transfer.setup);
     memcpy(urb->data, data, length);
 
