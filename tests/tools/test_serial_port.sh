@@ -45,6 +45,16 @@ chmod 777 .
 run_ok as_user vphoton run --release 0.5.2 -- "$ask" /dev/ttyACM0 v
 expect_line "b'system firmware version: 0.5.2\\n\\r\\n'"
 
+# Who waits for something to read when it is unplugged hears of an end, not of an error.
+cat >waiting <<'SH'
+cat /dev/ttyACM0 &
+while ! grep -q SET_CONTROL_LINE_STATE waiting.trace; do sleep 0.02; done
+vphoton ctl unplug
+wait $! && echo 'cat is content'
+SH
+run_ok timeout 60 vphoton run -d board --events=waiting.trace -- sh waiting
+expect_line 'cat is content'
+
 # Unplugged, the port hangs up and its node is gone; plugged in again both are back.
 cat >unplug.py <<'PY'
 import os, subprocess, time, serial

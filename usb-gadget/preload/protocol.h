@@ -75,9 +75,11 @@ enum preload_tty {
 };
 
 /* In the server's folder: links PRELOAD_TTY_LINK and n to the pty of ttyACMn, and PRELOAD_PTS_LINK
- * and the pty's number to n. */
+ * and the pty's number to n. When the port has gone the latter stays and leads to PRELOAD_PTS_GONE.
+ */
 #define PRELOAD_TTY_LINK  "tty"
 #define PRELOAD_PTS_LINK  "pts"
+#define PRELOAD_PTS_GONE  "gone"
 #define PRELOAD_TTY_MAJOR 166
 
 enum preload_transfer_type { PRELOAD_CONTROL, PRELOAD_BULK, PRELOAD_INTERRUPT };

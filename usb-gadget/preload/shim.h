@@ -139,6 +139,8 @@ bool shim_hung_up(int fd);
 int shim_tty(const struct shim_path *where);
 /* The n of the ttyACMn that a descriptor is open on, or -1. */
 int shim_tty_fd(int fd);
+/* True when a descriptor is open on a port that is no more. */
+bool shim_tty_gone(int fd);
 int shim_tty_open(int index, int flags);
 /* False when the request is the system's to handle. */
 bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result);

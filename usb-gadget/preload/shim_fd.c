@@ -330,14 +330,19 @@ SHIM_EXPORT void closefrom(int first)
     (void)close_range(first > 0 ? (unsigned)first : 0, ~0U, 0);
 }
 
-/* --- reading the descriptors of a node --- */
+/* --- reading --- */
 
+/* Descriptors of a node. A reader whom an unplugged port surprises hears of its end, where a pty
+ * has an error. */
 SHIM_EXPORT ssize_t read(int fd, void *data, size_t size)
 {
     struct shim_slot *slot = shim_slot(fd, SHIM_USB);
 
-    return slot != NULL ? shim_usb_read(slot, data, size, &slot->position)
-                        : SHIM_REAL(read)(fd, data, size);
+    if (slot != NULL) {
+        return shim_usb_read(slot, data, size, &slot->position);
+    }
+    ssize_t length = SHIM_REAL(read)(fd, data, size);
+    return length < 0 && errno == EIO && shim_tty_gone(fd) ? 0 : length;
 }
 
 SHIM_EXPORT ssize_t pread(int fd, void *data, size_t size, off_t offset)

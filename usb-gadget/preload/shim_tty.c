@@ -70,18 +70,25 @@ static bool read_link(const char *prefix, int number, char *out, size_t size)
     return length > 0;
 }
 
-/* The n of ttyACMn behind a descriptor's status, or -1. */
-static int tty_of_status(const struct stat *status)
+/* What the server says of the pty that a descriptor's status is of. */
+static bool pts_link(const struct stat *status, char *out, size_t size)
 {
     unsigned major_number = major(status->st_rdev);
-    char index[16];
 
     if (!S_ISCHR(status->st_mode) || major_number < PTS_MAJOR_FIRST ||
         major_number > PTS_MAJOR_LAST) {
-        return -1;
+        return false;
     }
     int pts = (int)((major_number - PTS_MAJOR_FIRST) * PTS_PER_MAJOR + minor(status->st_rdev));
-    return read_link(PRELOAD_PTS_LINK, pts, index, sizeof index) ? number_of(index) : -1;
+    return read_link(PRELOAD_PTS_LINK, pts, out, size);
+}
+
+/* The n of ttyACMn behind a descriptor's status, or -1. */
+static int tty_of_status(const struct stat *status)
+{
+    char index[16];
+
+    return pts_link(status, index, sizeof index) ? number_of(index) : -1;
 }
 
 int shim_tty_fd(int fd)
@@ -92,6 +99,15 @@ int shim_tty_fd(int fd)
         return -1;
     }
     return tty_of_status(&status);
+}
+
+bool shim_tty_gone(int fd)
+{
+    struct stat status;
+    char index[16];
+
+    return shim_active() && raw(SYS_fstat, fd, &status) == 0 &&
+           pts_link(&status, index, sizeof index) && strcmp(index, PRELOAD_PTS_GONE) == 0;
 }
 
 /* Asks the server; its answer's result, and the lines in `*lines` unless it is NULL. */

@@ -84,6 +84,13 @@ static bool add_sysfs(const struct tree *tree, const struct usb_device *device)
     return done && symlinkat(path, tree->root, name) == 0;
 }
 
+/* Says of a pty's number which port it is now. */
+static bool put_pts_link(const struct tree *tree, const struct entries *entries, const char *target)
+{
+    return (unlinkat(tree->root, entries->from_pts, 0) == 0 || errno == ENOENT) &&
+           symlinkat(target, tree->root, entries->from_pts) == 0;
+}
+
 bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
 {
     struct properties properties = {0};
@@ -108,7 +115,7 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
            symlinkat(entries.class_target, tree->root, entries.number) == 0 &&
            tree_put_properties(tree, entries.data, &properties, head, "E:") &&
            symlinkat(entries.pts, tree->root, entries.to_pts) == 0 &&
-           symlinkat(entries.index, tree->root, entries.from_pts) == 0 &&
+           put_pts_link(tree, &entries, entries.index) &&
            symlinkat(entries.node_target, tree->root, entries.by_path) == 0 &&
            (symlinkat(entries.node_target, tree->root, entries.by_id) == 0 || errno == EEXIST) &&
            tree_put(tree, entries.node, "");
@@ -123,11 +130,12 @@ void tree_remove_tty(const struct tree *tree, const struct usb_device *device)
         return;
     }
     fill(&entries, device);
-    const char *const names[] = {entries.node,    entries.class,  entries.number,  entries.data,
-                                 entries.by_path, entries.to_pts, entries.from_pts};
+    const char *const names[] = {entries.node, entries.class,   entries.number,
+                                 entries.data, entries.by_path, entries.to_pts};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)unlinkat(tree->root, names[i], 0);
     }
+    (void)put_pts_link(tree, &entries, PRELOAD_PTS_GONE);
     /* Boards without a serial number of their own share a name: the link is the first one's. */
     if (readlinkat(tree->root, entries.by_id, target, sizeof target - 1) > 0 &&
         strcmp(target, entries.node_target) == 0) {
