@@ -43,6 +43,11 @@ usbutils         | command lsusb
 util-linux       | command setpriv
 nodejs           | command node
 npm              | command npm
+libnode-dev      | file /usr/include/node/node.h
+g++              | command g++
+make             | command make
+minicom          | command minicom
+lrzsz            | command sb
 ca-certificates  | file /etc/ssl/certs/ca-certificates.crt
 '
 
