@@ -21,3 +21,25 @@ SH
     expect_line 'File downloaded successfully'
     flash_holds "$board" 0x080A0000 app.bin
 done
+
+# Who opened the port hears of the loss: from the next request on it is hung up, however soon that
+# comes, and never just a terminal that does not know modem lines, which pyserial would overlook.
+cat >touch.py <<'PY'
+import serial
+try:
+    serial.Serial("/dev/ttyACM0", 14400)
+    print("nothing happened")
+except OSError as error:
+    print("lost:", error)
+PY
+cat >touches <<SH
+set -e
+for _ in 1 2 3 4 5 6 7 8; do
+    $wait_for /dev/ttyACM0
+    /usr/bin/python3 touch.py
+    dfu-util -w -l >list
+    vphoton ctl reset
+done
+SH
+run_ok vphoton run --release 0.5.2 -- sh touches
+expect_lines 8 'lost: '

@@ -144,6 +144,7 @@ static void disconnect(struct preload_server *server, struct hub_port *port)
     port->device = NULL;
     usbfs_unplug(server, device);
     urb_cancel_own(server, device);
+    tty_hang_up(device);
     tree_remove_tty(&server->tree, device);
     tree_remove(&server->tree, device);
     hide(server, device);

@@ -384,6 +384,19 @@ bool tty_add(struct preload_server *server, struct usb_device *device)
     return true;
 }
 
+void tty_hang_up(struct usb_device *device)
+{
+    struct tty *tty = device->tty;
+
+    if (tty != NULL) {
+        event_del(tty->readable);
+        event_del(tty->writable_again);
+        event_del(tty->look);
+        close(tty->master);
+        tty->master = -1;
+    }
+}
+
 void tty_remove(struct usb_device *device)
 {
     struct tty *tty = device->tty;
@@ -412,6 +425,7 @@ void tty_evict(struct preload_server *server, struct usb_device *device,
         }
     }
     server_hide_tty(server, device);
+    tty_hang_up(device);
     tree_remove_tty(&server->tree, device);
     tty_remove(device);
 }

@@ -16,6 +16,10 @@
 bool tty_add(struct preload_server *server, struct usb_device *device);
 /* Hangs up and forgets the port, if there is one. */
 void tty_remove(struct usb_device *device);
+/* Programs that have the port open find it hung up from now on. Before its files go: a terminal of
+ * which nothing says that it is a serial port would refuse what only those understand, and not say
+ * that it is gone. */
+void tty_hang_up(struct usb_device *device);
 /* Takes what programs have written so far. */
 void tty_catch_up(struct preload_server *server);
 /* A connection's request about a port. */
