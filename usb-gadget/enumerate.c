@@ -275,7 +275,7 @@ bool enumerate_address(struct root_port *port, uint8_t address)
     return set(port, 5, address);
 }
 
-bool enumerate_describe(struct root_port *port, uint8_t address, struct usb_identity *identity)
+bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity)
 {
     uint8_t first[FIRST_READ];
 
@@ -285,15 +285,10 @@ bool enumerate_describe(struct root_port *port, uint8_t address, struct usb_iden
         first[DEVICE_MAX_PACKET] != BOARD_USB_PACKET) {
         return false;
     }
-    return enumerate_address(port, address) &&
-           get_descriptor(port, DESCRIPTOR_DEVICE, 0, 0, identity->device, DEVICE_SIZE) ==
-               DEVICE_SIZE &&
-           read_config(port, identity);
-}
-
-bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity)
-{
-    if (!enumerate_describe(port, address, identity)) {
+    if (!enumerate_address(port, address) ||
+        get_descriptor(port, DESCRIPTOR_DEVICE, 0, 0, identity->device, DEVICE_SIZE) <
+            DEVICE_SIZE ||
+        !read_config(port, identity)) {
         return false;
     }
     read_strings(port, identity);

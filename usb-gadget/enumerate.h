@@ -24,9 +24,6 @@ struct usb_identity {
  * SET_CONFIGURATION; board time jumps over what the board makes the host wait for. False when the
  * device did not play along. */
 bool enumerate(struct root_port *port, uint8_t address, struct usb_identity *identity);
-/* The same up to the descriptors; strings and SET_CONFIGURATION are left to somebody else's host.
- */
-bool enumerate_describe(struct root_port *port, uint8_t address, struct usb_identity *identity);
 /* Resets a known device and gives it an address, for a host that does the rest by itself but has
  * no way to do this. False when the device did not take it. */
 bool enumerate_address(struct root_port *port, uint8_t address);

@@ -117,17 +117,6 @@ START_TEST(test_enumeration_asks_what_linux_asks_in_its_order)
 }
 END_TEST
 
-START_TEST(test_description_leaves_strings_and_configuration_to_somebody_else)
-{
-    add_device_and_config();
-    play(rows, row_count, true);
-    ck_assert(enumerate_describe(&port, 7, &identity));
-    ck_assert(script_board_finished(&script));
-    ck_assert_uint_eq(identity.config_length, sizeof config);
-    ck_assert_str_eq(identity.serial, "");
-}
-END_TEST
-
 START_TEST(test_a_known_device_is_reset_and_addressed)
 {
     add_set(5, 9);
@@ -560,7 +549,6 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, test_enumeration_asks_what_linux_asks_in_its_order);
-    tcase_add_test(tcase, test_description_leaves_strings_and_configuration_to_somebody_else);
     tcase_add_test(tcase, test_a_known_device_is_reset_and_addressed);
     tcase_add_test(tcase, test_configuration_value_of_the_descriptor_is_set);
     tcase_add_test(tcase, test_strings_of_a_board_arrive);
