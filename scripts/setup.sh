@@ -17,6 +17,7 @@ zlib1g-dev       | header zlib.h
 libssl-dev       | header openssl/evp.h
 libevent-dev     | header event2/event.h
 libjansson-dev   | header jansson.h
+libusbredirparser-dev | header usbredirparser.h
 protobuf-compiler | command protoc
 nanopb           | command nanopb_generator.py
 libnanopb-dev    | header pb.h
