@@ -8,10 +8,11 @@
 #include "emulator/commands.h"
 #include "emulator/listener.h"
 #include "emulator/readiness.h"
+#include "emulator/redir_sockets.h"
 #include "emulator/session.h"
 #include "usb-gadget/usbip/server.h"
 
-enum { OPT_USBIP = SESSION_OPTIONS, OPT_ALLOW_REMOTE, OPT_READY_FD };
+enum { OPT_USBIP = SESSION_OPTIONS, OPT_USBREDIR, OPT_ALLOW_REMOTE, OPT_READY_FD };
 
 static const struct option_row rows[] = {
     [SESSION_BOARD] = {'d', "device", "DIR",
@@ -36,6 +37,10 @@ static const struct option_row rows[] = {
     [OPT_USBIP] = {'\0', "usbip", "ADDRESS:PORT",
                    "Serve USB/IP there (the usual port is 3240; 0 takes a free\n"
                    "one): board number N is bus id 1-N."},
+    [OPT_USBREDIR] = {'\0', "usbredir", "WHERE",
+                      "Serve usbredir (QEMU, SPICE) there: the path of a socket file,\n"
+                      "or ADDRESS:PORT. The first is board 1's, the second board 2's;\n"
+                      "or a single one with % for the board's number."},
     [OPT_ALLOW_REMOTE] = {'\0', "allow-remote", NULL,
                           "Listen where other machines reach it, too. Whoever can\n"
                           "connect can flash the boards: there are no passwords."},
@@ -46,10 +51,10 @@ static const struct option_row rows[] = {
 
 static const struct command_help help = {
     .name = "serve",
-    .usage = "[OPTIONS] --usbip ADDRESS:PORT",
-    .purpose = "Serves boards to hosts that plug them in over USB/IP, until it gets SIGTERM or\n"
-               "SIGINT. Then the boards finish what they are doing, lose their power and are\n"
-               "saved.",
+    .usage = "[OPTIONS] --usbip ADDRESS:PORT\n[OPTIONS] --usbredir WHERE...",
+    .purpose = "Serves boards to hosts that plug them in over USB/IP or usbredir, until it gets\n"
+               "SIGTERM or SIGINT. Then the boards finish what they are doing, lose their power\n"
+               "and are saved.",
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],
     .notes = "Each board has one host at a time. A service manager that wants to know is told\n"
@@ -59,6 +64,8 @@ static const struct command_help help = {
 struct serve_wish {
     struct session_wish session;
     const char *usbip;
+    const char *usbredir[DESK_BOARDS_MAX];
+    size_t usbredir_count;
     bool allow_remote;
     int ready; /* -1: nobody waits for it */
 };
@@ -68,6 +75,7 @@ struct serve {
     struct outlet *outlets;
     struct event *stops[3];
     struct usbip_server *usbip;
+    struct redir_sockets *usbredir;
 };
 
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
@@ -89,6 +97,12 @@ static int take_option(struct serve_wish *wish, int option, const char *value)
     switch (option) {
     case OPT_USBIP:
         wish->usbip = value;
+        return EXIT_DONE;
+    case OPT_USBREDIR:
+        if (wish->usbredir_count == DESK_BOARDS_MAX) {
+            return options_wrong(&help, "more than %d --usbredir", DESK_BOARDS_MAX);
+        }
+        wish->usbredir[wish->usbredir_count++] = value;
         return EXIT_DONE;
     case OPT_ALLOW_REMOTE:
         wish->allow_remote = true;
@@ -122,8 +136,9 @@ static int read_options(struct serve_wish *wish, int argc, char **argv)
         return options_wrong(&help, "time warp shortens the sleeps of a command that it starts: "
                                     "that is `run`; real or fast expected");
     }
-    if (!wish->usbip) {
-        return options_wrong(&help, "no way for hosts to reach the boards; --usbip expected");
+    if (!wish->usbip && wish->usbredir_count == 0) {
+        return options_wrong(&help, "no way for hosts to reach the boards; --usbip or --usbredir "
+                                    "expected");
     }
     return session_check_options(&wish->session, &help, DESK_BOARDS_MAX);
 }
@@ -183,6 +198,18 @@ static bool open_usbip(struct serve *serve, const struct serve_wish *wish,
     return true;
 }
 
+static bool open_usbredir(struct serve *serve, const struct serve_wish *wish,
+                          struct complaint *complaint)
+{
+    serve->usbredir =
+        redir_sockets_open(serve->session.base, serve->outlets, serve->session.desk.count,
+                           wish->usbredir, wish->usbredir_count, wish->allow_remote, complaint);
+    if (serve->usbredir) {
+        redir_sockets_print(serve->usbredir);
+    }
+    return serve->usbredir;
+}
+
 static int set_up(struct serve *serve, const struct serve_wish *wish, struct complaint *complaint)
 {
     struct session *session = &serve->session;
@@ -193,7 +220,9 @@ static int set_up(struct serve *serve, const struct serve_wish *wish, struct com
     if (code != EXIT_DONE) {
         return code;
     }
-    bool good = make_outlets(serve, complaint) && open_usbip(serve, wish, complaint) &&
+    bool good = make_outlets(serve, complaint) &&
+                (!wish->usbip || open_usbip(serve, wish, complaint)) &&
+                (wish->usbredir_count == 0 || open_usbredir(serve, wish, complaint)) &&
                 session_listen(session, complaint);
     return good ? EXIT_DONE : EXIT_ENVIRONMENT;
 }
@@ -215,6 +244,7 @@ static void clean_up(struct serve *serve)
     if (serve->usbip) {
         usbip_server_free(serve->usbip);
     }
+    redir_sockets_close(serve->usbredir);
     for (size_t i = 0; serve->outlets && i < serve->session.desk.count; i++) {
         outlet_free(&serve->outlets[i]);
     }

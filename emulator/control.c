@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "emulator/socket_file.h"
 
 struct peer {
     struct control *control;
@@ -20,8 +19,7 @@ struct peer {
 };
 
 struct control {
-    struct sockaddr_un name;
-    char address[sizeof(struct sockaddr_un)];
+    char address[SOCKET_FILE_MAX]; /* "": not listening */
     int listener;
     struct event *incoming;
     struct event_base *base;
@@ -29,33 +27,6 @@ struct control {
     void *context;
     struct peer peers[CONTROL_PEERS_MAX];
 };
-
-/* --- addresses --- */
-
-static bool is_abstract(const char *address)
-{
-    return address[0] == '@';
-}
-
-static bool make_name(const char *address, struct sockaddr_un *name, socklen_t *length,
-                      struct complaint *complaint)
-{
-    size_t size = strlen(address);
-    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (size == 0 || size >= sizeof name->sun_path) {
-        return complain(complaint,
-                        "control address \"%s\": %zu characters found, 1 to %zu expected", address,
-                        size, sizeof name->sun_path - 1);
-    }
-    memcpy(name->sun_path, address, size);
-    if (is_abstract(address)) {
-        name->sun_path[0] = '\0';
-        *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
-    } else {
-        *length = (socklen_t)sizeof *name;
-    }
-    return true;
-}
 
 /* --- peers --- */
 
@@ -122,18 +93,6 @@ static void on_end(struct bufferevent *stream, short what, void *context)
     drop(context);
 }
 
-static bool is_welcome(int fd)
-{
-    struct {
-        pid_t pid;
-        uid_t uid;
-        gid_t gid;
-    } peer;
-    socklen_t length = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-           (peer.uid == geteuid() || peer.uid == 0);
-}
-
 static struct peer *free_peer(struct control *control)
 {
     for (size_t i = 0; i < CONTROL_PEERS_MAX; i++) {
@@ -152,7 +111,7 @@ static void on_incoming(evutil_socket_t listener, short what, void *context)
     if (fd < 0) {
         return;
     }
-    struct peer *peer = is_welcome(fd) ? free_peer(control) : NULL;
+    struct peer *peer = socket_file_trusts(fd) ? free_peer(control) : NULL;
     struct bufferevent *stream =
         peer ? bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
     if (!stream) {
@@ -167,40 +126,11 @@ static void on_incoming(evutil_socket_t listener, short what, void *context)
 
 /* --- the server --- */
 
-/* A socket file whose owner is gone may be replaced; any other file may not. */
-static bool is_stale(const struct sockaddr_un *name, socklen_t length)
-{
-    struct stat status;
-    if (lstat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
-        errno = EADDRINUSE;
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool stale =
-        fd >= 0 && connect(fd, (const struct sockaddr *)name, length) != 0 && errno == ECONNREFUSED;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return stale;
-}
-
 static bool listen_at(struct control *control, const char *address, struct complaint *complaint)
 {
-    socklen_t length = 0;
-    if (!make_name(address, &control->name, &length, complaint)) {
-        return false;
-    }
-    control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const struct sockaddr *name = (const struct sockaddr *)&control->name;
-    bool bound = control->listener >= 0 && bind(control->listener, name, length) == 0;
-    if (!bound && errno == EADDRINUSE && !is_abstract(address) &&
-        is_stale(&control->name, length)) {
-        unlink(address);
-        bound = bind(control->listener, name, length) == 0;
-    }
-    if (!bound || listen(control->listener, CONTROL_PEERS_MAX) != 0) {
-        return complain(complaint, "control socket %s: cannot listen: %s", address,
-                        strerror(errno));
+    control->listener = socket_file_listen(address, CONTROL_PEERS_MAX, complaint);
+    if (control->listener < 0) {
+        return complain_about(complaint, "control socket");
     }
     snprintf(control->address, sizeof control->address, "%s", address);
     return true;
@@ -257,8 +187,8 @@ void control_free(struct control *control)
     if (control->listener >= 0) {
         close(control->listener);
     }
-    if (control->address[0] && !is_abstract(control->address)) {
-        unlink(control->address);
+    if (control->address[0]) {
+        socket_file_remove(control->address);
     }
     free(control);
 }
@@ -272,19 +202,11 @@ const char *control_address(const struct control *control)
 
 static int dial(const char *address, struct complaint *complaint)
 {
-    struct sockaddr_un name;
-    socklen_t length = 0;
     /* A server that does not answer must not hold a script for ever. */
     const struct timeval patience = {.tv_sec = 30};
-    if (!make_name(address, &name, &length, complaint)) {
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&name, length) != 0) {
-        complain(complaint, "control socket %s: cannot connect: %s", address, strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-        }
+    int fd = socket_file_dial(address, complaint);
+    if (fd < 0) {
+        complain_about(complaint, "control socket");
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
