@@ -184,6 +184,7 @@ step build-release 'release build' build release && released=true
 if step build-debug 'debug build with ASan and UBSan' build debug; then
     tests unit 'unit tests' debug unit -j "$JOBS"
     tests tools 'real tools, debug build' debug tools -j "$JOBS"
+    tests vm 'a real kernel in QEMU, debug build' debug vm -j "$JOBS"
 fi
 ! $released || tests every 'power cuts at every flash operation, release build' release every \
     -j "$JOBS"

@@ -11,5 +11,5 @@ case ${1:-} in
     ;;
 esac
 # shellcheck disable=SC2086 # two options
-find devmodel usb-gadget emulator fixtures tests -name '*.[ch]' -print0 |
+find devmodel usb-gadget emulator guest fixtures tests -name '*.[ch]' -print0 |
     xargs -0 clang-format --style=file $mode

@@ -39,6 +39,7 @@ libusb-1.0-0-dev | header libusb-1.0/libusb.h
 python3          | command /usr/bin/python3
 python3-usb      | python usb.core
 python3-serial   | python serial
+qemu-system-x86  | command qemu-system-x86_64
 udev             | command udevadm
 usbutils         | command lsusb
 util-linux       | command setpriv

@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = ROOT / "build" / "tidy"
-ROOMS = ("devmodel", "usb-gadget", "emulator", "fixtures", "tests")
+ROOMS = ("devmodel", "usb-gadget", "emulator", "guest", "fixtures", "tests")
 
 
 def entries(build_dirs):
