@@ -9,8 +9,11 @@
 #define JUMPS_MAX       256
 
 #define SETUP_DIRECTION 0
+#define SETUP_REQUEST   1
+#define SETUP_VALUE     2
 #define SETUP_LENGTH    6
 #define DIRECTION_IN    0x80
+#define SET_ADDRESS     5
 
 /* The next transaction of a transfer. */
 enum stage {
@@ -49,12 +52,51 @@ static uint32_t queues_in_use(const struct root_port *port)
     return in_use;
 }
 
+size_t transfer_length(const struct transfer *transfer)
+{
+    size_t length = transfer->length;
+
+    if (transfer->type == TRANSFER_CONTROL) {
+        size_t asked = transfer->setup[SETUP_LENGTH] | (size_t)transfer->setup[SETUP_LENGTH + 1]
+                                                           << 8;
+        length = asked < length ? asked : length;
+    }
+    return length;
+}
+
+bool transfer_is_in(const struct transfer *transfer)
+{
+    if (transfer->type == TRANSFER_CONTROL) {
+        return (transfer->setup[SETUP_DIRECTION] & DIRECTION_IN) && transfer_length(transfer) > 0;
+    }
+    return transfer->endpoint & DIRECTION_IN;
+}
+
+static void tell(const struct root_port *port, const struct transfer *transfer, bool ended)
+{
+    if (port->on_transfer != NULL) {
+        port->on_transfer(port->on_transfer_context, port, transfer, ended);
+    }
+}
+
+static bool sets_address(const struct transfer *transfer)
+{
+    return transfer->type == TRANSFER_CONTROL && transfer->setup[SETUP_DIRECTION] == 0 &&
+           transfer->setup[SETUP_REQUEST] == SET_ADDRESS;
+}
+
 static void finish(struct root_port *port, struct transfer *transfer, enum transfer_status status)
 {
     port->ended++;
     transfer->status = status;
     transfer->actual = transfer->done;
     transfer->next = NULL;
+    if (transfer->number != 0) {
+        tell(port, transfer, true);
+    }
+    if (status == TRANSFER_OK && sets_address(transfer)) {
+        port->address = transfer->setup[SETUP_VALUE];
+    }
     transfer->complete(transfer);
 }
 
@@ -63,17 +105,10 @@ static void finish(struct root_port *port, struct transfer *transfer, enum trans
 /* Bytes that the present stage still has to move. */
 static size_t remaining(const struct transfer *transfer)
 {
-    size_t length = transfer->length;
-
     if (transfer->stage == STAGE_STATUS_OUT || transfer->stage == STAGE_STATUS_IN) {
         return 0;
     }
-    if (transfer->type == TRANSFER_CONTROL) {
-        size_t asked = transfer->setup[SETUP_LENGTH] | (size_t)transfer->setup[SETUP_LENGTH + 1]
-                                                           << 8;
-        length = asked < length ? asked : length;
-    }
-    return length - transfer->done;
+    return transfer_length(transfer) - transfer->done;
 }
 
 static enum stage next_stage(const struct transfer *transfer)
@@ -253,6 +288,7 @@ static void notice_detach(struct root_port *port)
 {
     if (root_port_attached(port) && !still_attached(port)) {
         port->generation++;
+        port->address = 0;
         fail_all(port, TRANSFER_NO_DEVICE);
     }
 }
@@ -324,6 +360,7 @@ void root_port_bus_reset(struct root_port *port)
     if (root_port_attached(port)) {
         port->board->ops->bus_reset(port->board);
         fail_all(port, TRANSFER_CANCELLED);
+        port->address = 0;
     }
     root_port_poll(port);
 }
@@ -345,10 +382,13 @@ void root_port_submit(struct root_port *port, struct transfer *transfer)
     transfer->errors = 0;
     transfer->done = 0;
     transfer->next = NULL;
+    transfer->number = 0;
     if (!root_port_attached(port)) {
         finish(port, transfer, TRANSFER_NO_DEVICE);
         return;
     }
+    transfer->number = ++port->submitted;
+    tell(port, transfer, false);
 
     struct transfer **end = &port->queue[queue_of(transfer)];
     while (*end != NULL) {

@@ -37,6 +37,8 @@ struct transfer {
     size_t length;    /* control: a wLength above it is cut down to it */
     /* Bulk OUT: data that fill their last packet are followed by an empty one. */
     bool zero_packet;
+    /* Interrupt only, for observers: milliseconds between two tries, as the host's driver says. */
+    uint8_t interval;
     /* Called exactly once per submitted transfer, possibly from inside root_port_submit(). May
      * submit, cancel and run control_transfer(). */
     void (*complete)(struct transfer *transfer);
@@ -47,6 +49,7 @@ struct transfer {
     size_t actual; /* bytes moved in the data stage, also when the transfer failed later */
 
     /* The port's own. */
+    uint64_t number; /* on this port, from 1; 0: found no device */
     uint64_t generation;
     unsigned stage;
     unsigned errors;
@@ -57,6 +60,11 @@ struct transfer {
 /* Called when the board's pull-up came or went; `generation` is the new one. Never called from
  * inside itself: a change that happens meanwhile is told afterwards. */
 typedef void root_port_attach(void *context, struct root_port *port, bool attached);
+
+/* Told of every transfer to an attached board: before its first transaction, and with its result
+ * just before `complete`. Must not touch the port. */
+typedef void root_port_observer(void *context, const struct root_port *port,
+                                const struct transfer *transfer, bool ended);
 
 /* Endpoint numbers in both directions. */
 #define ROOT_PORT_QUEUES 32
@@ -74,12 +82,17 @@ struct root_port {
      * for none. */
     void (*on_use)(void *context, struct root_port *port);
     void *on_use_context;
+    root_port_observer *on_transfer; /* NULL for none */
+    void *on_transfer_context;
     struct transfer *queue[ROOT_PORT_QUEUES]; /* per endpoint and direction, oldest first */
 
-    uint64_t ended; /* transfers completed so far, in whatever way; read-only for others */
+    /* Read-only for others. */
+    uint8_t address; /* that the host gave the device; 0 before it did */
+    uint64_t ended;  /* transfers completed so far, in whatever way */
 
     /* The port's own. */
     uint64_t attaches;        /* board->attaches of this generation */
+    uint64_t submitted;       /* transfers so far */
     struct transfer *failing; /* of a detach or bus reset, not completed yet */
     uint64_t told;            /* the generation that on_attach heard of last */
     bool telling;             /* inside root_port_poll */
@@ -108,5 +121,10 @@ bool root_port_run(struct root_port *port);
 /* Tells the port that the board may have attached or detached (after board time moved or a pin
  * changed). None of these functions may be called by a board's observer. */
 void root_port_poll(struct root_port *port);
+
+/* Bytes of the data stage, whether they have moved or not: what wLength and the buffer allow. */
+size_t transfer_length(const struct transfer *transfer);
+/* Whether they go to the host; a control transfer without any counts as OUT, as with Linux. */
+bool transfer_is_in(const struct transfer *transfer);
 
 #endif

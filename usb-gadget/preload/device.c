@@ -134,7 +134,7 @@ struct usb_interface *device_interface(struct usb_device *device, uint32_t numbe
 }
 
 struct usb_interface *device_endpoint(struct usb_device *device, uint32_t address,
-                                      uint8_t *attributes)
+                                      const uint8_t **descriptor)
 {
     for (unsigned i = 0; i < device->interface_count; i++) {
         const uint8_t *at = device->interfaces[i].setting->descriptor;
@@ -143,8 +143,8 @@ struct usb_interface *device_endpoint(struct usb_device *device, uint32_t addres
             if (at[DESCRIPTOR_TYPE] != DESCRIPTOR_ENDPOINT || at[ENDPOINT_ADDRESS] != address) {
                 continue;
             }
-            if (attributes != NULL) {
-                *attributes = at[ENDPOINT_ATTRIBUTES];
+            if (descriptor != NULL) {
+                *descriptor = at;
             }
             return &device->interfaces[i];
         }

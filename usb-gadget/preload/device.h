@@ -64,10 +64,10 @@ size_t device_descriptors(const struct usb_device *device, uint8_t *out);
 
 /* NULL when there is no such interface in the configuration. */
 struct usb_interface *device_interface(struct usb_device *device, uint32_t number);
-/* The interface whose present setting has the endpoint; NULL when none. `*attributes` is its
- * bmAttributes; may be NULL. */
+/* The interface whose present setting has the endpoint; NULL when none. `*descriptor` is the
+ * endpoint's, of 7 bytes or more; may be NULL. */
 struct usb_interface *device_endpoint(struct usb_device *device, uint32_t address,
-                                      uint8_t *attributes);
+                                      const uint8_t **descriptor);
 struct usb_setting *device_setting(struct usb_device *device, uint32_t interface,
                                    uint32_t alternate);
 /* Takes note that the interface has this setting now, and reads its name as Linux does. */

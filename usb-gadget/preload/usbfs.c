@@ -151,19 +151,21 @@ static int check_control(struct usb_handle *handle, const uint8_t setup[8])
 /* A bulk transfer to an interrupt endpoint is an interrupt transfer, as in the kernel. */
 static int check_transfer(struct usb_handle *handle, struct transfer *transfer)
 {
-    uint8_t attributes = 0;
+    const uint8_t *endpoint = NULL;
 
     if (transfer->type == TRANSFER_CONTROL) {
         return check_control(handle, transfer->setup);
     }
     struct usb_interface *interface =
-        device_endpoint(handle->device, transfer->endpoint, &attributes);
+        device_endpoint(handle->device, transfer->endpoint, &endpoint);
     if (interface == NULL) {
         return -ENOENT;
     }
-    if ((attributes & ENDPOINT_XFER) == XFER_INTERRUPT) {
+    unsigned kind = endpoint[ENDPOINT_ATTRIBUTES] & ENDPOINT_XFER;
+    if (kind == XFER_INTERRUPT) {
         transfer->type = TRANSFER_INTERRUPT;
-    } else if ((attributes & ENDPOINT_XFER) != XFER_BULK || transfer->type != TRANSFER_BULK) {
+        transfer->interval = endpoint[ENDPOINT_INTERVAL];
+    } else if (kind != XFER_BULK || transfer->type != TRANSFER_BULK) {
         return -EINVAL;
     }
     return check_interface(handle, interface);
