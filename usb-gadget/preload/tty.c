@@ -14,7 +14,9 @@
 #define TTY_MODE  0620
 #define LOOK_MS   50 /* how often settings that came by no call of ours are looked for */
 #define READ_SIZE 512
-#define BREAK_MS  0xFFFF
+/* More than a pty holds. */
+#define CATCH_UP_READS_MAX 256
+#define BREAK_MS           0xFFFF
 
 /* What a terminal of the kernel's begins with (tty_std_termios, with cdc_acm's rate). */
 static const struct termios2 first_settings = {
@@ -132,23 +134,31 @@ static void device_took(void *context)
     event_add(tty->readable, NULL);
 }
 
-/* From the program to the device; a hang-up is the last close. */
-static void on_readable(evutil_socket_t fd, short what, void *context)
+/* From the program to the device; a hang-up is the last close. False when there was nothing. */
+static bool take(struct tty *tty)
 {
-    struct tty *tty = context;
     uint8_t data[READ_SIZE];
-    ssize_t length = read(fd, data, sizeof data);
+    ssize_t length = read(tty->master, data, sizeof data);
 
-    (void)what;
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
         event_add(tty->readable, NULL);
-    } else if (length <= 0) {
-        close_port(tty);
-    } else {
-        /* No more until the device took it. */
-        event_del(tty->readable);
-        (void)acm_write(tty->acm, data, (size_t)length);
+        return false;
     }
+    if (length <= 0) {
+        close_port(tty);
+        return false;
+    }
+    /* No more until the device took it. */
+    event_del(tty->readable);
+    (void)acm_write(tty->acm, data, (size_t)length);
+    return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)take(context);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *context)
@@ -201,14 +211,23 @@ void tty_forget(struct connection *connection)
     }
 }
 
+/* True when there is more that the device may take at once. */
+static bool ready(const struct tty *tty)
+{
+    return tty->opened && event_pending(tty->readable, EV_READ, NULL);
+}
+
 void tty_catch_up(struct preload_server *server)
 {
     for (size_t i = 1; i <= PRELOAD_PORTS_MAX; i++) {
-        struct usb_device *device = server->ports[i].device;
+        /* What the device is given may be its end. */
+        for (unsigned reads = 0; reads < CATCH_UP_READS_MAX; reads++) {
+            struct usb_device *device = server->ports[i].device;
 
-        if (device != NULL && device->tty != NULL && device->tty->opened &&
-            event_pending(device->tty->readable, EV_READ, NULL)) {
-            on_readable(device->tty->master, EV_READ, device->tty);
+            if (device == NULL || device->tty == NULL || !ready(device->tty) ||
+                !take(device->tty)) {
+                break;
+            }
         }
     }
 }
