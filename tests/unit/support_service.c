@@ -200,3 +200,51 @@ void service_expect(struct board *board, uint16_t type, const void *payload, uin
         ck_assert_mem_eq(answer.data, reply, reply_size);
     }
 }
+
+/* --- updates --- */
+
+enum { UPDATE_START = 250, UPDATE_FINISH = 251, UPDATE_DATA = 253 };
+#define UPDATE_CHUNK 1024
+
+static uint16_t varint(uint8_t *bytes, uint32_t value)
+{
+    uint16_t length = 0;
+
+    do {
+        bytes[length++] = (uint8_t)((value & 0x7F) | (value > 0x7F ? 0x80 : 0));
+        value >>= 7;
+    } while (value != 0);
+    return length;
+}
+
+struct service_answer service_update_start(struct board *board, uint32_t size)
+{
+    uint8_t message[8] = {0x08};
+
+    return service_ask(board, UPDATE_START, message, (uint16_t)(1 + varint(message + 1, size)));
+}
+
+struct service_answer service_update_data(struct board *board, const uint8_t *data, uint16_t size)
+{
+    uint8_t message[2048] = {0x0A};
+    uint16_t head = (uint16_t)(1 + varint(message + 1, size));
+
+    memcpy(message + head, data, size);
+    return service_ask(board, UPDATE_DATA, message, (uint16_t)(head + size));
+}
+
+int32_t service_update_finish(struct board *board, bool validate_only)
+{
+    return service_ask(board, UPDATE_FINISH, "\x08\x01", validate_only ? 2 : 0).result;
+}
+
+int32_t service_update(struct board *board, const uint8_t *image, size_t size)
+{
+    ck_assert_int_eq(service_update_start(board, (uint32_t)size).result, 0);
+    for (size_t done = 0; done < size; done += UPDATE_CHUNK) {
+        size_t part = size - done < UPDATE_CHUNK ? size - done : UPDATE_CHUNK;
+
+        ck_assert_int_eq(service_update_data(board, image + done, (uint16_t)part).result, 0);
+    }
+    return service_update_finish(board, false);
+}

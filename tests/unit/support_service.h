@@ -56,4 +56,11 @@ struct service_answer service_ask(struct board *board, uint16_t type, const void
 void service_expect(struct board *board, uint16_t type, const void *payload, uint16_t size,
                     int32_t result, const void *reply, size_t reply_size);
 
+/* Firmware updates, requests 250 to 253. `size` of data is at most 2000 bytes. */
+struct service_answer service_update_start(struct board *board, uint32_t size);
+struct service_answer service_update_data(struct board *board, const uint8_t *data, uint16_t size);
+int32_t service_update_finish(struct board *board, bool validate_only);
+/* A whole one in pieces of 1 KiB; the result of its end. */
+int32_t service_update(struct board *board, const uint8_t *image, size_t size);
+
 #endif

@@ -50,36 +50,19 @@ static void teardown(void)
 
 /* --- messages --- */
 
-static uint16_t varint(uint8_t *bytes, uint32_t value)
-{
-    uint16_t length = 0;
-
-    do {
-        bytes[length++] = (uint8_t)((value & 0x7F) | (value > 0x7F ? 0x80 : 0));
-        value >>= 7;
-    } while (value != 0);
-    return length;
-}
-
 static struct service_answer start(uint32_t size)
 {
-    uint8_t message[8] = {0x08};
-
-    return service_ask(board, START, message, (uint16_t)(1 + varint(message + 1, size)));
+    return service_update_start(board, size);
 }
 
 static struct service_answer data(const uint8_t *bytes, uint16_t size)
 {
-    uint8_t message[2048] = {0x0A};
-    uint16_t head = (uint16_t)(1 + varint(message + 1, size));
-
-    memcpy(message + head, bytes, size);
-    return service_ask(board, DATA, message, (uint16_t)(head + size));
+    return service_update_data(board, bytes, size);
 }
 
 static int32_t finish(bool validate_only)
 {
-    return service_ask(board, FINISH, "\x08\x01", validate_only ? 2 : 0).result;
+    return service_update_finish(board, validate_only);
 }
 
 static void send_all(const uint8_t *bytes, size_t size, uint16_t chunk)
@@ -93,9 +76,7 @@ static void send_all(const uint8_t *bytes, size_t size, uint16_t chunk)
 
 static int32_t update(const uint8_t *bytes, size_t size)
 {
-    ck_assert_int_eq(start((uint32_t)size).result, 0);
-    send_all(bytes, size, 1024);
-    return finish(false);
+    return service_update(board, bytes, size);
 }
 
 /* --- modules --- */

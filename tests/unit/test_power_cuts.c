@@ -13,12 +13,11 @@
 #include "devmodel/dct.h"
 #include "devmodel/flash_map.h"
 #include "tests/unit/support_board.h"
+#include "tests/unit/support_dfu_host.h"
 #include "tests/unit/support_digest.h"
 #include "tests/unit/support_every.h"
-#include "tests/unit/support_host.h"
 #include "tests/unit/support_script.h"
 
-#define BLOCK         4096
 #define STEPS_MAX     80
 #define STRETCHES_MAX 400
 #define BOOT_LIMIT    (100 * BOARD_NS_PER_S)
@@ -165,23 +164,6 @@ static void read_flash(struct board *board, uint32_t address, uint8_t *bytes, si
 
 /* --- host --- */
 
-static bool dnload(struct board *board, uint16_t block, const void *data, uint16_t length)
-{
-    uint8_t status[6];
-
-    return host_out(board, 0x21, 1, block, data, length) &&
-           host_in(board, 0xA1, 3, 0, status, sizeof(status)) &&
-           host_in(board, 0xA1, 3, 0, status, sizeof(status)) && status[4] == 5;
-}
-
-static bool command(struct board *board, uint8_t letter, uint32_t address)
-{
-    const uint8_t bytes[5] = {letter, (uint8_t)address, (uint8_t)(address >> 8),
-                              (uint8_t)(address >> 16), (uint8_t)(address >> 24)};
-
-    return dnload(board, 0, bytes, sizeof(bytes));
-}
-
 static struct test_record record; /* of the step or the boot under way */
 
 /* Runs until the board waits for a host, is lost or has no power; says how often it was reset. */
@@ -208,11 +190,7 @@ static unsigned settle(struct board *board)
 /* Leaves DFU mode and waits for what comes of it. */
 static void leave(struct board *board)
 {
-    uint8_t status[6];
-
-    if (host_out(board, 0x21, 1, 0, NULL, 0)) {
-        (void)host_in(board, 0xA1, 3, 0, status, sizeof(status));
-        board_advance(board, BOARD_NS_PER_S);
+    if (dfu_host_leave(board)) {
         settle(board);
     }
 }
@@ -250,19 +228,19 @@ static void enter_dfu(struct course *course)
 
 static void prepare_user_download(struct course *course)
 {
-    course->file_size = build_user(77, 2 * BLOCK - 3000, release_under(course), course->file);
+    course->file_size = build_user(77, 2 * DFU_BLOCK - 3000, release_under(course), course->file);
     enter_dfu(course);
 }
 
 static bool block_step(struct course *course, uint32_t address, unsigned block)
 {
-    size_t at = (size_t)block * BLOCK, left = course->file_size - at;
+    size_t at = (size_t)block * DFU_BLOCK, left = course->file_size - at;
 
     if (at >= course->file_size) {
         return false;
     }
-    (void)(command(course->board, 0x21, address + (uint32_t)at) &&
-           dnload(course->board, 2, course->file + at, (uint16_t)(left < BLOCK ? left : BLOCK)));
+    (void)dfu_host_write(course->board, address + (uint32_t)at, course->file + at,
+                         (uint16_t)(left < DFU_BLOCK ? left : DFU_BLOCK));
     return true;
 }
 
@@ -271,7 +249,7 @@ static bool step_user_download(struct course *course, unsigned number)
 {
     switch (number) {
     case 0:
-        (void)command(course->board, 0x41, MAP_USER);
+        (void)dfu_host_special(course->board, 0x41, MAP_USER);
         return true;
     case 3:
         leave(course->board);
@@ -291,7 +269,7 @@ static void prepare_part1_download(struct course *course)
 static bool step_part1_download(struct course *course, unsigned number)
 {
     if (number < 2) {
-        (void)command(course->board, 0x41, MAP_SYSTEM_PART1 + number * UINT32_C(0x20000));
+        (void)dfu_host_special(course->board, 0x41, MAP_SYSTEM_PART1 + number * UINT32_C(0x20000));
         return true;
     }
     return block_step(course, MAP_SYSTEM_PART1, number - 2);
@@ -343,15 +321,14 @@ static const uint8_t dct_new[8] = {0xFF, 0xEE, 0xDD, 0xCC, 0xBB, 0xAA, 0x99, 0x8
 static void prepare_dct_write(struct course *course)
 {
     enter_dfu(course);
-    ck_assert(host_out(course->board, 0x01, 0x0B, 1, NULL, 0) &&
-              command(course->board, 0x21, DCT_PLACE) &&
-              dnload(course->board, 2, dct_old, sizeof(dct_old)));
+    ck_assert(dfu_host_select(course->board, 1) &&
+              dfu_host_write(course->board, DCT_PLACE, dct_old, sizeof(dct_old)));
 }
 
 static bool step_dct_write(struct course *course, unsigned number)
 {
     if (number == 0) {
-        (void)dnload(course->board, 2, dct_new, sizeof(dct_new));
+        (void)dfu_host_dnload(course->board, 2, dct_new, sizeof(dct_new));
     }
     return number == 0;
 }
