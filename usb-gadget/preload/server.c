@@ -168,6 +168,7 @@ static bool show_files(struct preload_server *server, struct usb_device *device)
         return false;
     }
     if (device->tty != NULL && !tree_add_tty(&server->tree, device)) {
+        tty_hang_up(device);
         tree_remove_tty(&server->tree, device);
         tty_remove(device);
     }

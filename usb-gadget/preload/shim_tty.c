@@ -257,10 +257,11 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
         return false;
     }
     int index = shim_tty_fd(fd);
-    if (index < 0) {
+    bool gone = index < 0 && shim_tty_gone(fd);
+    if (index < 0 && !gone) {
         return false;
     }
-    int status = modem(index, request, argument);
+    int status = gone ? -EIO : modem(index, request, argument);
     if (status != 0) {
         errno = -status;
     }

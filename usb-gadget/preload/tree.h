@@ -31,6 +31,8 @@ void tree_update_interface(struct tree *tree, const struct usb_device *device,
 
 /* The same for the device's serial port, once the device is shown (tree_tty.c). */
 bool tree_add_tty(const struct tree *tree, const struct usb_device *device);
+/* Before the port hangs up: says so to who has it open. */
+void tree_hang_up_tty(const struct tree *tree, const struct usb_device *device);
 void tree_remove_tty(const struct tree *tree, const struct usb_device *device);
 
 /* A file with a text, or with properties as lines, each behind `mark`. Paths are below the root. */

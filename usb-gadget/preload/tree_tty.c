@@ -84,11 +84,14 @@ static bool add_sysfs(const struct tree *tree, const struct usb_device *device)
     return done && symlinkat(path, tree->root, name) == 0;
 }
 
-/* Says of a pty's number which port it is now. */
+/* Says of a pty's number which port it is now; never says nothing in between. */
 static bool put_pts_link(const struct tree *tree, const struct entries *entries, const char *target)
 {
-    return (unlinkat(tree->root, entries->from_pts, 0) == 0 || errno == ENOENT) &&
-           symlinkat(target, tree->root, entries->from_pts) == 0;
+    char fresh[sizeof entries->from_pts + 4];
+
+    snprintf(fresh, sizeof fresh, "%s.new", entries->from_pts);
+    return symlinkat(target, tree->root, fresh) == 0 &&
+           renameat(tree->root, fresh, tree->root, entries->from_pts) == 0;
 }
 
 bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
@@ -121,6 +124,14 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
            tree_put(tree, entries.node, "");
 }
 
+void tree_hang_up_tty(const struct tree *tree, const struct usb_device *device)
+{
+    struct entries entries;
+
+    fill(&entries, device);
+    (void)put_pts_link(tree, &entries, PRELOAD_PTS_GONE);
+}
+
 void tree_remove_tty(const struct tree *tree, const struct usb_device *device)
 {
     struct entries entries;
@@ -135,7 +146,6 @@ void tree_remove_tty(const struct tree *tree, const struct usb_device *device)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)unlinkat(tree->root, names[i], 0);
     }
-    (void)put_pts_link(tree, &entries, PRELOAD_PTS_GONE);
     /* Boards without a serial number of their own share a name: the link is the first one's. */
     if (readlinkat(tree->root, entries.by_id, target, sizeof target - 1) > 0 &&
         strcmp(target, entries.node_target) == 0) {

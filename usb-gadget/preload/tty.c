@@ -408,6 +408,7 @@ void tty_hang_up(struct usb_device *device)
     struct tty *tty = device->tty;
 
     if (tty != NULL) {
+        tree_hang_up_tty(&tty->server->tree, device);
         event_del(tty->readable);
         event_del(tty->writable_again);
         event_del(tty->look);
