@@ -73,6 +73,26 @@ void cells_assign(struct cells *to, const struct cells *from)
     }
 }
 
+size_t cells_merge(struct cells *cells, const struct cells *like)
+{
+    size_t others = 0;
+
+    for (unsigned i = 0; i < FLASH_PAGES; i++) {
+        struct cells_page *own = cells->pages[i], *theirs = like->pages[i];
+
+        if (own == theirs) {
+            continue;
+        }
+        if (own != NULL && theirs != NULL && memcmp(own->bytes, theirs->bytes, FLASH_PAGE) == 0) {
+            cells->pages[i] = cells_page_share(theirs);
+            cells_page_release(own);
+        } else {
+            others++;
+        }
+    }
+    return others;
+}
+
 void cells_release(struct cells *cells)
 {
     for (unsigned i = 0; i < FLASH_PAGES; i++) {

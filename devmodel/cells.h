@@ -35,6 +35,9 @@ void cells_page_release(struct cells_page *page);
 void cells_share(struct cells *to, const struct cells *from);
 /* The same for a `to` that has pages; costs the differences. */
 void cells_assign(struct cells *to, const struct cells *from);
+/* Pages of `cells` that hold the same as those of `like` become the same pages. Returns how many
+ * hold something else. */
+size_t cells_merge(struct cells *cells, const struct cells *like);
 void cells_release(struct cells *cells);
 /* Pages that have no other owner. */
 size_t cells_private_pages(const struct cells *cells);

@@ -349,6 +349,11 @@ uint32_t flash_wear(const struct flash *flash, unsigned sector)
     return flash->wear[sector];
 }
 
+size_t flash_share(struct flash *flash, const struct flash *like)
+{
+    return cells_merge(&flash->cells, &like->cells);
+}
+
 size_t flash_private_pages(const struct flash *flash)
 {
     return cells_private_pages(&flash->cells);

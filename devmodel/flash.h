@@ -128,6 +128,9 @@ uint32_t flash_crc32(const struct flash *flash, uint32_t address, size_t length)
 uint16_t flash_nwrp(const struct flash *flash);
 /* Erase cycles of one sector since new. */
 uint32_t flash_wear(const struct flash *flash, unsigned sector);
+/* Shares the pages that hold the same as those of `like`, which costs memory only once then; what
+ * anybody reads stays as it is. Returns how many pages hold something else. */
+size_t flash_share(struct flash *flash, const struct flash *like);
 /* Pages of this flash's own, not shared and not blank (for memory figures). */
 size_t flash_private_pages(const struct flash *flash);
 

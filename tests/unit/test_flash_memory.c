@@ -207,6 +207,34 @@ START_TEST(test_rewriting_shared_pages_with_the_same_data_keeps_them_shared)
 }
 END_TEST
 
+START_TEST(test_flashes_that_hold_the_same_can_share_it)
+{
+    static uint8_t data[3 * 4096];
+    struct flash *other = flash_new(2);
+
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] = (uint8_t)(i >> 4);
+    }
+    ck_assert(flash_load(flash, 0x080A0000, data, sizeof(data)));
+    data[4096] ^= 1;
+    ck_assert(flash_load(other, 0x080A0000, data, sizeof(data)));
+    /* A page that is blank, but was written. */
+    memset(data, 0xFF, 4096);
+    ck_assert_int_eq(flash_program(other, 0x080E0000, data, 4096, FLASH_WORD), FLASH_COMPLETE);
+    flash_settle(other, flash_clock(other));
+
+    ck_assert_uint_eq(flash_share(other, flash), 1);
+    ck_assert_uint_eq(flash_private_pages(flash), 1);
+    ck_assert_uint_eq(flash_private_pages(other), 1);
+    ck_assert_uint_eq(flash_read32(other, 0x080A1000), flash_read32(flash, 0x080A1000) ^ 1);
+    ck_assert_uint_eq(flash_read32(other, 0x080A2000), flash_read32(flash, 0x080A2000));
+    ck_assert(flash_load(other, 0x080A2000, "\x42", 1));
+    ck_assert_uint_eq(flash_read32(flash, 0x080A2000) & 0xFF, 0);
+    flash_free(other);
+    ck_assert_uint_eq(flash_private_pages(flash), 3);
+}
+END_TEST
+
 START_TEST(test_restore_makes_equal_and_keeps_the_reporter)
 {
     struct flash *base = flash_clone(flash);
@@ -383,6 +411,7 @@ int main(void)
     tcase_add_test(tc, test_clone_is_equal_shares_pages_and_has_no_reporter);
     tcase_add_test(tc, test_a_write_to_a_shared_page_stays_private);
     tcase_add_test(tc, test_rewriting_shared_pages_with_the_same_data_keeps_them_shared);
+    tcase_add_test(tc, test_flashes_that_hold_the_same_can_share_it);
     tcase_add_test(tc, test_restore_makes_equal_and_keeps_the_reporter);
     tcase_add_test(tc, test_restore_from_itself_changes_nothing);
     tcase_add_test(tc, test_no_flash_without_memory);
