@@ -1,5 +1,6 @@
 #include "emulator/clock.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -40,6 +41,33 @@ void clock_init(struct clock *clock, enum time_mode mode, uint64_t (*wall)(void 
 {
     *clock = (struct clock){.mode = mode, .wall = wall ? wall : monotonic, .wall_context = context};
     clock->active_at = wall_now(clock);
+}
+
+static struct clock_port *port_of(struct due *due)
+{
+    return (struct clock_port *)due; /* its first member */
+}
+
+static struct clock_port *port_at(const struct clock *clock, size_t index)
+{
+    return port_of(clock->queue.heap[index]);
+}
+
+void clock_free(struct clock *clock)
+{
+    for (size_t i = 0; i < clock->queue.count; i++) {
+        free(clock->queue.heap[i]);
+    }
+    due_queue_free(&clock->queue);
+}
+
+static void touch(struct clock_port *port)
+{
+    if (!port->touched) {
+        port->touched = true;
+        port->touched_next = port->clock->touched;
+        port->clock->touched = port;
+    }
 }
 
 /* --- one board --- */
@@ -85,45 +113,15 @@ static void catch_up(struct clock_port *port)
 }
 
 /* The host asks something of a board: it must not be in the past. */
-static void before_use(void *context, struct root_port *port)
+static void before_use(void *context, struct root_port *used)
 {
-    struct clock *clock = context;
+    struct clock_port *port = context;
+    struct clock *clock = port->clock;
     uint64_t wall = wall_now(clock);
-    for (size_t i = 0; i < clock->count; i++) {
-        if (clock->ports[i].port == port) {
-            follow(clock, &clock->ports[i], wall);
-        }
-    }
+    (void)used;
+    follow(clock, port, wall);
+    touch(port);
     clock->active_at = wall;
-}
-
-bool clock_add(struct clock *clock, struct root_port *port)
-{
-    if (clock->count == CLOCK_PORTS_MAX) {
-        return false;
-    }
-    clock->ports[clock->count++] = (struct clock_port){
-        .port = port,
-        .wall_at = wall_now(clock),
-        .board_at = port->board->now,
-        .jumps = CLOCK_JUMP_MAX_NS,
-    };
-    port->jump = clock->mode != TIME_REAL;
-    port->on_use = before_use;
-    port->on_use_context = clock;
-    return true;
-}
-
-/* --- all boards --- */
-
-void clock_sync(struct clock *clock)
-{
-    uint64_t wall = wall_now(clock);
-    for (size_t i = 0; i < clock->count; i++) {
-        follow(clock, &clock->ports[i], wall);
-        jump(clock, &clock->ports[i]);
-        catch_up(&clock->ports[i]);
-    }
 }
 
 /* Board time of the next thing that clock_sync() would bring about. */
@@ -134,34 +132,116 @@ static uint64_t next_event(const struct board *board)
     return ready > board->now && ready < due ? ready : due;
 }
 
-uint64_t clock_wait(const struct clock *clock)
+/* Wall time of that. */
+static uint64_t next_wall(const struct clock *clock, const struct clock_port *port)
 {
-    uint64_t wall = wall_now(clock), least = BOARD_NEVER;
-    for (size_t i = 0; i < clock->count; i++) {
-        const struct clock_port *port = &clock->ports[i];
-        uint64_t due = next_event(port->port->board);
-        if (due == BOARD_NEVER) {
-            continue;
-        }
-        uint64_t at = pace_start(clock, port) + (due > port->board_at ? due - port->board_at : 0);
-        uint64_t wait = at > wall ? at - wall : 0;
-        least = wait < least ? wait : least;
+    uint64_t due = next_event(port->port->board);
+    if (due == BOARD_NEVER) {
+        return BOARD_NEVER;
     }
-    return least;
+    return pace_start(clock, port) + (due > port->board_at ? due - port->board_at : 0);
 }
 
-void clock_allow_jumps(struct clock *clock)
+static void bring_up(struct clock *clock, struct clock_port *port, uint64_t wall)
 {
-    for (size_t i = 0; i < clock->count; i++) {
-        clock->ports[i].jumps = CLOCK_JUMP_MAX_NS;
+    follow(clock, port, wall);
+    jump(clock, port);
+    catch_up(port);
+    due_queue_move(&clock->queue, &port->due, next_wall(clock, port));
+}
+
+bool clock_add(struct clock *clock, struct root_port *root_port)
+{
+    struct clock_port *port = malloc(sizeof *port);
+    if (!port) {
+        return false;
     }
+    *port = (struct clock_port){
+        .due = {.at = BOARD_NEVER},
+        .clock = clock,
+        .port = root_port,
+        .wall_at = wall_now(clock),
+        .board_at = root_port->board->now,
+        .jumps = CLOCK_JUMP_MAX_NS,
+    };
+    if (!due_queue_add(&clock->queue, &port->due)) {
+        free(port);
+        return false;
+    }
+    touch(port);
+    root_port->jump = clock->mode != TIME_REAL;
+    root_port->on_use = before_use;
+    root_port->on_use_context = port;
+    return true;
+}
+
+/* --- all boards --- */
+
+static void touch_all(struct clock *clock)
+{
+    for (size_t i = 0; i < clock->queue.count; i++) {
+        touch(port_at(clock, i));
+    }
+}
+
+void clock_sync(struct clock *clock)
+{
+    uint64_t wall = wall_now(clock);
+    if (clock->mode == TIME_WARP) {
+        touch_all(clock); /* a client's sleep puts every board's pace off */
+    }
+    for (struct due *due = due_queue_first(&clock->queue); due && due->at <= wall;
+         due = due_queue_first(&clock->queue)) {
+        touch(port_of(due));
+        due_queue_move(&clock->queue, due, BOARD_NEVER);
+    }
+    /* Whoever is touched meanwhile may have been brought up already: that is for the next time. */
+    struct clock_port *touched = clock->touched;
+    clock->touched = NULL;
+    while (touched) {
+        struct clock_port *port = touched;
+        touched = port->touched_next;
+        port->touched = false;
+        bring_up(clock, port, wall);
+    }
+}
+
+void clock_sync_all(struct clock *clock)
+{
+    touch_all(clock);
+    clock_sync(clock);
+}
+
+uint64_t clock_wait(const struct clock *clock)
+{
+    const struct due *first = due_queue_first(&clock->queue);
+    if (clock->touched) {
+        return 0;
+    }
+    if (!first || first->at == BOARD_NEVER) {
+        return BOARD_NEVER;
+    }
+    uint64_t wall = wall_now(clock);
+    return first->at > wall ? first->at - wall : 0;
+}
+
+void clock_touch(struct root_port *port)
+{
+    touch(port->on_use_context);
+}
+
+void clock_allow_jumps(struct root_port *root_port)
+{
+    struct clock_port *port = root_port->on_use_context;
+    port->jumps = CLOCK_JUMP_MAX_NS;
+    touch(port);
 }
 
 /* The longest step in which no board does anything before its end. */
 static uint64_t longest_step(const struct clock *clock, uint64_t limit)
 {
-    for (size_t i = 0; i < clock->count; i++) {
-        const struct board *board = clock->ports[i].port->board;
+    for (size_t i = 0; i < clock->queue.count; i++) {
+        const struct board *board = port_at(clock, i)->port->board;
         uint64_t due = next_event(board);
         uint64_t step = due > board->now ? due - board->now : 1;
         limit = due != BOARD_NEVER && step < limit ? step : limit;
@@ -172,8 +252,8 @@ static uint64_t longest_step(const struct clock *clock, uint64_t limit)
 static bool step_all(struct clock *clock, uint64_t ns)
 {
     bool happened = false;
-    for (size_t i = 0; i < clock->count; i++) {
-        struct clock_port *port = &clock->ports[i];
+    for (size_t i = 0; i < clock->queue.count; i++) {
+        struct clock_port *port = port_at(clock, i);
         uint64_t generation = port->port->generation;
         uint64_t ended = port->port->ended;
         board_advance(port->port->board, ns);
@@ -188,8 +268,8 @@ uint64_t clock_advance(struct clock *clock, uint64_t ns, bool until_event)
 {
     uint64_t moved = 0;
     clock->active_at = wall_now(clock);
-    for (size_t i = 0; i < clock->count; i++) {
-        clock->ports[i].wall_at = clock->active_at;
+    for (size_t i = 0; i < clock->queue.count; i++) {
+        port_at(clock, i)->wall_at = clock->active_at;
     }
     while (moved < ns) {
         uint64_t step = longest_step(clock, ns - moved);

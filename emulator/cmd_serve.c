@@ -12,7 +12,10 @@
 #include "emulator/session.h"
 #include "usb-gadget/usbip/server.h"
 
-enum { OPT_USBIP = SESSION_OPTIONS, OPT_USBREDIR, OPT_ALLOW_REMOTE, OPT_READY_FD };
+/* Device numbers on the wire are 16 bits. */
+#define SERVE_BOARDS_MAX 65000
+
+enum { OPT_COUNT = SESSION_OPTIONS, OPT_USBIP, OPT_USBREDIR, OPT_ALLOW_REMOTE, OPT_READY_FD };
 
 static const struct option_row rows[] = {
     [SESSION_BOARD] = {'d', "device", "DIR",
@@ -34,6 +37,7 @@ static const struct option_row rows[] = {
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds the boards: a path, or @NAME\n"
                          "(default: a name that is printed)."},
+    [OPT_COUNT] = {'n', "count", "N", "So many fresh boards (1)."},
     [OPT_USBIP] = {'\0', "usbip", "ADDRESS:PORT",
                    "Serve USB/IP there (the usual port is 3240; 0 takes a free\n"
                    "one): board number N is bus id 1-N."},
@@ -64,7 +68,7 @@ static const struct command_help help = {
 struct serve_wish {
     struct session_wish session;
     const char *usbip;
-    const char *usbredir[DESK_BOARDS_MAX];
+    const char **usbredir;
     size_t usbredir_count;
     bool allow_remote;
     int ready; /* -1: nobody waits for it */
@@ -92,18 +96,27 @@ static int take_ready_fd(struct serve_wish *wish, const char *value)
     return EXIT_DONE;
 }
 
+static int take_count(struct serve_wish *wish, const char *value)
+{
+    uint32_t number;
+    if (!options_number(value, SERVE_BOARDS_MAX, &number) || number == 0) {
+        return options_wrong(&help, "--count \"%s\" found, a number from 1 to %d expected", value,
+                             SERVE_BOARDS_MAX);
+    }
+    wish->session.fresh = number;
+    return EXIT_DONE;
+}
+
 static int take_option(struct serve_wish *wish, int option, const char *value)
 {
     switch (option) {
+    case OPT_COUNT:
+        return take_count(wish, value);
     case OPT_USBIP:
         wish->usbip = value;
         return EXIT_DONE;
     case OPT_USBREDIR:
-        if (wish->usbredir_count == DESK_BOARDS_MAX) {
-            return options_wrong(&help, "more than %d --usbredir", DESK_BOARDS_MAX);
-        }
-        wish->usbredir[wish->usbredir_count++] = value;
-        return EXIT_DONE;
+        return options_collect(&help, &wish->usbredir, &wish->usbredir_count, value);
     case OPT_ALLOW_REMOTE:
         wish->allow_remote = true;
         return EXIT_DONE;
@@ -140,7 +153,7 @@ static int read_options(struct serve_wish *wish, int argc, char **argv)
         return options_wrong(&help, "no way for hosts to reach the boards; --usbip or --usbredir "
                                     "expected");
     }
-    return session_check_options(&wish->session, &help, DESK_BOARDS_MAX);
+    return session_check_options(&wish->session, &help, SERVE_BOARDS_MAX);
 }
 
 /* --- setting up --- */
@@ -284,5 +297,6 @@ int cmd_serve(int argc, char **argv)
         code = serve_boards(&serve, &wish);
     }
     session_wish_free(&wish.session);
+    free(wish.usbredir);
     return code < 0 ? EXIT_DONE : code;
 }

@@ -15,6 +15,10 @@
 #define HOLD_LOOK_NS (20 * BOARD_NS_PER_MS)
 #define LED_YELLOW   UINT32_C(0xFFFF00)
 
+#define BOARDS_FIRST 8
+/* A flash that differs in more pages from all others is one that others may be like. */
+#define PATTERN_PAGES 32
+
 void desk_init(struct desk *desk, enum time_mode mode)
 {
     *desk = (struct desk){0};
@@ -36,7 +40,9 @@ void desk_free(struct desk *desk)
     for (size_t i = 0; i < desk->count; i++) {
         board_free(desk->boards[i]);
     }
-    desk->count = 0;
+    free(desk->boards);
+    clock_free(&desk->clock);
+    *desk = (struct desk){0};
 }
 
 /* --- watching --- */
@@ -52,6 +58,7 @@ static void save(struct desk_board *board)
                            &complaint)) {
         say_complaint(&complaint);
         board->lost_store = true;
+        board->desk->untidy = true;
     }
 }
 
@@ -93,6 +100,32 @@ static void watch(void *context, const struct board_event *event)
     }
 }
 
+/* --- memory --- */
+
+/* Boards of one release have most of their flash in common, and a desk may hold a thousand. Returns
+ * in how many pages the flash is like none of the patterns. */
+static size_t share_pages(const struct desk *desk, struct flash *flash)
+{
+    size_t least = FLASH_PAGES;
+    for (size_t i = 0; i < desk->pattern_count && least > PATTERN_PAGES; i++) {
+        size_t others = flash_share(flash, photon_flash(desk->patterns[i]->board));
+        least = others < least ? others : least;
+    }
+    return least;
+}
+
+/* After a start, which writes the same to many of them. */
+static void share_again(const struct desk *desk, struct desk_board *board)
+{
+    struct flash *flash = photon_flash(board->board);
+    /* What has ended need not be taken back any more. */
+    flash_settle(flash, board->board->now);
+    share_pages(desk, flash);
+    if (board->dir) {
+        device_dir_share(board->dir, flash);
+    }
+}
+
 /* --- putting boards on the desk --- */
 
 /* Makes the board work; takes the flash over. */
@@ -102,6 +135,7 @@ static bool put(struct desk *desk, struct desk_board *board, struct flash *flash
     struct photon_config config = {.vbat = board->identity.vbat, .keygen = key_maker};
     memcpy(config.device_id, board->identity.id, sizeof config.device_id);
     memcpy(config.mac, board->identity.mac, sizeof config.mac);
+    size_t own_pages = flash ? share_pages(desk, flash) : 0;
     board->board = flash ? photon_new(&config, flash) : NULL;
     if (!board->board) {
         flash_free(flash);
@@ -114,24 +148,49 @@ static bool put(struct desk *desk, struct desk_board *board, struct flash *flash
     board->operations_written = flash_operations(flash);
     root_port_init(&board->port, board->board, false);
     board_observe(board->board, watch, board);
-    return clock_add(&desk->clock, &board->port) ||
-           complain(complaint, "more than %d boards", DESK_BOARDS_MAX);
+    if (!clock_add(&desk->clock, &board->port)) {
+        return complain(complaint, "%s: memory is short", board->name);
+    }
+    if (board->dir) {
+        device_dir_share(board->dir, flash);
+    }
+    if (own_pages > PATTERN_PAGES && desk->pattern_count < DESK_PATTERNS) {
+        desk->patterns[desk->pattern_count++] = board;
+    }
+    desk->boards[desk->count++] = board;
+    return true;
 }
 
-static struct desk_board *board_new(const char *name, struct complaint *complaint)
+static bool make_room(struct desk *desk)
 {
-    struct desk_board *board = calloc(1, sizeof *board);
+    if (desk->count == desk->room) {
+        size_t room = desk->room ? 2 * desk->room : BOARDS_FIRST;
+        struct desk_board **boards = realloc(desk->boards, room * sizeof(struct desk_board *));
+        if (!boards) {
+            return false;
+        }
+        desk->boards = boards;
+        desk->room = room;
+    }
+    return true;
+}
+
+static struct desk_board *board_new(struct desk *desk, const char *name,
+                                    struct complaint *complaint)
+{
+    struct desk_board *board = make_room(desk) ? calloc(1, sizeof *board) : NULL;
     if (!board) {
         complain(complaint, "%s: memory is short", name);
         return NULL;
     }
+    board->desk = desk;
     board->name = name;
     return board;
 }
 
 bool desk_add_directory(struct desk *desk, const char *path, struct complaint *complaint)
 {
-    struct desk_board *board = board_new(path, complaint);
+    struct desk_board *board = board_new(desk, path, complaint);
     if (!board) {
         return false;
     }
@@ -139,7 +198,6 @@ bool desk_add_directory(struct desk *desk, const char *path, struct complaint *c
     if (board->dir) {
         board->identity = *device_dir_identity(board->dir);
         if (put(desk, board, device_dir_flash(board->dir), complaint)) {
-            desk->boards[desk->count++] = board;
             return true;
         }
     }
@@ -149,14 +207,17 @@ bool desk_add_directory(struct desk *desk, const char *path, struct complaint *c
 
 bool desk_add_fresh(struct desk *desk, const struct recipe *recipe, struct complaint *complaint)
 {
-    struct desk_board *board = board_new("board", complaint);
+    struct desk_board *board = board_new(desk, "board", complaint);
     if (!board) {
         return false;
+    }
+    if (desk->count > 0) {
+        snprintf(board->own_name, sizeof board->own_name, "board-%zu", desk->count + 1);
+        board->name = board->own_name;
     }
     recipe_identity(&board->identity, recipe->release, (uint32_t)desk->count + 1);
     struct flash *flash = recipe_flash(recipe, board->identity.seed, complaint);
     if (flash && put(desk, board, flash, complaint)) {
-        desk->boards[desk->count++] = board;
         return true;
     }
     board_free(board);
@@ -209,9 +270,9 @@ static bool shows_dfu(const struct desk_board *board)
 }
 
 /* As a person does it: hold SETUP over the start until the LED is yellow. */
-static void hold_until_yellow(struct desk *desk, struct desk_board *board)
+static void hold_until_yellow(struct desk_board *board)
 {
-    desk_button(desk, board, true);
+    desk_button(board, true);
     board->board->ops->power(board->board, true);
     uint64_t looked = 0;
     while (!shows_dfu(board) && looked < HOLD_MAX_NS) {
@@ -222,7 +283,7 @@ static void hold_until_yellow(struct desk *desk, struct desk_board *board)
         board_advance(board->board, busy ? ready - now : HOLD_LOOK_NS);
         looked += busy ? 0 : HOLD_LOOK_NS;
     }
-    desk_button(desk, board, false);
+    desk_button(board, false);
 }
 
 bool desk_power_on(struct desk *desk, bool dfu, struct complaint *complaint)
@@ -231,7 +292,7 @@ bool desk_power_on(struct desk *desk, bool dfu, struct complaint *complaint)
     for (size_t i = 0; i < desk->count; i++) {
         struct desk_board *board = desk->boards[i];
         if (dfu) {
-            hold_until_yellow(desk, board);
+            hold_until_yellow(board);
         } else {
             board->board->ops->power(board->board, true);
         }
@@ -240,6 +301,7 @@ bool desk_power_on(struct desk *desk, bool dfu, struct complaint *complaint)
             there = complain(complaint, "%s: did not reach DFU mode: %s", board->name,
                              board->hung ? board->hung : "the LED did not turn yellow");
         }
+        share_again(desk, board);
     }
     return there;
 }
@@ -258,6 +320,10 @@ void desk_power_off(struct desk *desk)
 
 void desk_tidy(struct desk *desk)
 {
+    if (!desk->untidy) {
+        return;
+    }
+    desk->untidy = false;
     for (size_t i = 0; i < desk->count; i++) {
         struct desk_board *board = desk->boards[i];
         /* What the host sees must be what the directory holds: nothing more happens. */
@@ -271,38 +337,38 @@ void desk_tidy(struct desk *desk)
 
 /* --- fingers --- */
 
-static void touched(struct desk *desk, struct desk_board *board)
+static void touched(struct desk_board *board)
 {
-    clock_allow_jumps(&desk->clock);
+    clock_allow_jumps(&board->port);
     root_port_poll(&board->port);
     root_port_run(&board->port);
 }
 
-void desk_button(struct desk *desk, struct desk_board *board, bool pressed)
+void desk_button(struct desk_board *board, bool pressed)
 {
     board->button = pressed;
     board->board->ops->button(board->board, pressed);
-    touched(desk, board);
+    touched(board);
 }
 
-void desk_hold(struct desk *desk, struct desk_board *board, uint64_t ns)
+void desk_hold(struct desk_board *board, uint64_t ns)
 {
-    desk_button(desk, board, true);
+    desk_button(board, true);
     board_advance(board->board, ns);
-    desk_button(desk, board, false);
+    desk_button(board, false);
 }
 
-void desk_reset(struct desk *desk, struct desk_board *board)
+void desk_reset(struct desk_board *board)
 {
     board->board->ops->reset(board->board);
-    touched(desk, board);
+    touched(board);
 }
 
-void desk_power(struct desk *desk, struct desk_board *board, bool on)
+void desk_power(struct desk_board *board, bool on)
 {
     if (!on || !board->lost_store) {
         board->board->ops->power(board->board, on);
-        touched(desk, board);
+        touched(board);
     }
 }
 

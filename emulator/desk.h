@@ -11,10 +11,16 @@
 #include "emulator/report.h"
 #include "emulator/trace.h"
 
-#define DESK_BOARDS_MAX CLOCK_PORTS_MAX
+/* Different flashes that later boards may share pages with: one for each release in use is enough.
+ */
+#define DESK_PATTERNS 16
+
+struct desk;
 
 struct desk_board {
-    const char *name; /* the directory as the user gave it, or "board" */
+    struct desk *desk;
+    const char *name; /* the directory as the user gave it, or "board", "board-2", ... */
+    char own_name[16];
     struct device_identity identity;
     struct device_dir *dir; /* NULL: lives in memory only */
     struct board *board;
@@ -29,8 +35,11 @@ struct desk_board {
 };
 
 struct desk {
-    struct desk_board *boards[DESK_BOARDS_MAX];
-    size_t count;
+    struct desk_board **boards;
+    size_t count, room;
+    const struct desk_board *patterns[DESK_PATTERNS]; /* whose flash others are like */
+    size_t pattern_count;
+    bool untidy; /* there is something for desk_tidy() */
     struct clock clock;
     bool lost_store; /* of any board: what the run leaves is not all that happened */
 };
@@ -57,11 +66,11 @@ void desk_tidy(struct desk *desk);
 
 /* --- fingers --- */
 
-void desk_button(struct desk *desk, struct desk_board *board, bool pressed);
+void desk_button(struct desk_board *board, bool pressed);
 /* Presses, lets `ns` of board time pass, releases. */
-void desk_hold(struct desk *desk, struct desk_board *board, uint64_t ns);
-void desk_reset(struct desk *desk, struct desk_board *board);
-void desk_power(struct desk *desk, struct desk_board *board, bool on);
+void desk_hold(struct desk_board *board, uint64_t ns);
+void desk_reset(struct desk_board *board);
+void desk_power(struct desk_board *board, bool on);
 /* By number from 1, by name, or by the last part of its path; NULL when there is none. */
 struct desk_board *desk_find(struct desk *desk, const char *name);
 

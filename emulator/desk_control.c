@@ -13,40 +13,40 @@ static json_t *done(void)
     return json_pack("{s:b}", "ok", 1);
 }
 
-static json_t *do_press(struct desk *desk, struct desk_board *board, const json_t *request)
+static json_t *do_press(struct desk_board *board, const json_t *request)
 {
     const json_t *ms = json_object_get(request, "ms");
     if (!ms) {
-        desk_button(desk, board, true);
+        desk_button(board, true);
         return done();
     }
     if (!json_is_integer(ms) || json_integer_value(ms) < 1 ||
         json_integer_value(ms) > PRESS_MS_MAX) {
         return control_error("\"ms\" is no number from 1 to 60000");
     }
-    if (desk->clock.mode == TIME_REAL) {
-        desk_button(desk, board, true);
+    if (board->desk->clock.mode == TIME_REAL) {
+        desk_button(board, true);
         return json_pack("{s:b, s:I}", "ok", 1, "wait_ms", json_integer_value(ms));
     }
-    desk_hold(desk, board, (uint64_t)json_integer_value(ms) * BOARD_NS_PER_MS);
+    desk_hold(board, (uint64_t)json_integer_value(ms) * BOARD_NS_PER_MS);
     return done();
 }
 
-static json_t *do_release(struct desk *desk, struct desk_board *board, const json_t *request)
+static json_t *do_release(struct desk_board *board, const json_t *request)
 {
     (void)request;
-    desk_button(desk, board, false);
+    desk_button(board, false);
     return done();
 }
 
-static json_t *do_reset(struct desk *desk, struct desk_board *board, const json_t *request)
+static json_t *do_reset(struct desk_board *board, const json_t *request)
 {
     (void)request;
-    desk_reset(desk, board);
+    desk_reset(board);
     return done();
 }
 
-static json_t *do_power(struct desk *desk, struct desk_board *board, const json_t *request)
+static json_t *do_power(struct desk_board *board, const json_t *request)
 {
     const json_t *on = json_object_get(request, "on");
     if (!json_is_boolean(on)) {
@@ -55,13 +55,13 @@ static json_t *do_power(struct desk *desk, struct desk_board *board, const json_
     if (board->lost_store) {
         return control_error("the board stays off: its directory cannot be written");
     }
-    desk_power(desk, board, json_is_true(on));
+    desk_power(board, json_is_true(on));
     return done();
 }
 
 static const struct {
     const char *name;
-    json_t *(*act)(struct desk *desk, struct desk_board *board, const json_t *request);
+    json_t *(*act)(struct desk_board *board, const json_t *request);
 } commands[] = {
     {"press", do_press},
     {"release", do_release},
@@ -135,7 +135,7 @@ json_t *desk_answer(void *context, const json_t *request)
     if (!command) {
         return control_error("\"command\" is no string");
     }
-    clock_sync(&desk->clock);
+    clock_sync_all(&desk->clock);
     bool asks = strcmp(command, "status") == 0;
     struct desk_board *board = asks && !name ? NULL : choose(desk, name, &error);
     if (!board && !(asks && !name)) {
@@ -146,7 +146,7 @@ json_t *desk_answer(void *context, const json_t *request)
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(commands[i].name, command) == 0) {
-            json_t *reply = commands[i].act(desk, board, request);
+            json_t *reply = commands[i].act(board, request);
             clock_sync(&desk->clock);
             desk_tidy(desk);
             return reply;

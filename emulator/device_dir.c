@@ -195,6 +195,11 @@ const struct device_small_state *device_dir_small_state(const struct device_dir 
     return &dir->state;
 }
 
+void device_dir_share(struct device_dir *dir, const struct flash *like)
+{
+    (void)flash_share(dir->flash, like);
+}
+
 struct flash *device_dir_flash(const struct device_dir *dir)
 {
     return flash_clone(dir->flash);

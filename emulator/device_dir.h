@@ -40,6 +40,9 @@ const char *device_dir_path(const struct device_dir *dir);
 const struct device_identity *device_dir_identity(const struct device_dir *dir);
 /* As the directory holds it. */
 const struct device_small_state *device_dir_small_state(const struct device_dir *dir);
+/* Lets what the directory holds share memory with a flash that holds much the same: the board's
+ * own, after that was made to share with others. */
+void device_dir_share(struct device_dir *dir, const struct flash *like);
 /* The flash as the directory holds it, with option bytes and wear, owned by the caller; NULL when
  * memory is short. */
 struct flash *device_dir_flash(const struct device_dir *dir);

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "emulator/complaint.h"
@@ -149,6 +150,18 @@ void options_print_help(const struct command_help *help)
     if (help->notes) {
         printf("\n%s\n", help->notes);
     }
+}
+
+int options_collect(const struct command_help *help, const char ***values, size_t *count,
+                    const char *value)
+{
+    const char **more = realloc(*values, (*count + 1) * sizeof *more);
+    if (!more) {
+        return options_wrong(help, "memory is short");
+    }
+    *values = more;
+    more[(*count)++] = value;
+    return EXIT_DONE;
 }
 
 bool options_number(const char *text, uint32_t most, uint32_t *number)

@@ -48,6 +48,11 @@ void options_print_help(const struct command_help *help);
 __attribute__((format(printf, 2, 3))) int options_wrong(const struct command_help *help,
                                                         const char *format, ...);
 
+/* Appends to the `count` values of an option that may be given several times; the array is the
+ * caller's to free. EXIT_DONE, or an exit code after a line was said. */
+int options_collect(const struct command_help *help, const char ***values, size_t *count,
+                    const char *value);
+
 /* A whole decimal number from 0 to `most`; false for anything else. */
 bool options_number(const char *text, uint32_t most, uint32_t *number);
 

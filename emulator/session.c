@@ -11,24 +11,12 @@
 
 /* --- what the user asked for --- */
 
-static int add_directory(struct session_wish *wish, const struct command_help *help,
-                         const char *path)
-{
-    const char **more = realloc(wish->directories, (wish->count + 1) * sizeof *more);
-    if (!more) {
-        return options_wrong(help, "memory is short");
-    }
-    wish->directories = more;
-    wish->directories[wish->count++] = path;
-    return EXIT_DONE;
-}
-
 int session_take_option(struct session_wish *wish, const struct command_help *help, int option,
                         const char *value)
 {
     switch (option) {
     case SESSION_BOARD:
-        return add_directory(wish, help, value);
+        return options_collect(help, &wish->directories, &wish->count, value);
     case SESSION_RELEASE:
         wish->release = value;
         break;

@@ -86,6 +86,7 @@ static void begin(enum time_mode mode)
     wall = 1000 * S;
     fake = (struct fake){.board = {.ops = &fake_ops}, .on = true, .attach_at = BOARD_NEVER};
     root_port_init(&port, &fake.board, false);
+    clock_free(&clock_);
     clock_init(&clock_, mode, fake_wall, NULL);
     ck_assert(clock_add(&clock_, &port));
 }
@@ -107,10 +108,10 @@ START_TEST(test_board_time_follows_the_wall_clock)
 {
     begin(_i);
     wall += 5 * S;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 5 * S);
     wall += 7 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 5 * S + 7 * MS);
 }
 END_TEST
@@ -130,15 +131,15 @@ START_TEST(test_real_waits_for_a_busy_board)
     fake.busy_until = 1000 * MS;
     completed = 0;
     root_port_submit(&port, &bulk_in);
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(completed, 0);
     ck_assert_uint_eq(clock_wait(&clock_), 1000 * MS);
     wall += 999 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(completed, 0);
     ck_assert_uint_eq(clock_wait(&clock_), 1 * MS);
     wall += 1 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(completed, 1);
 }
 END_TEST
@@ -160,7 +161,7 @@ START_TEST(test_fast_jumps_over_a_boot)
     fake.on = false;
     fake.busy_until = fake.attach_at = 3 * S;
     root_port_init(&port, &fake.board, true);
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 3 * S);
     ck_assert(root_port_attached(&port));
 }
@@ -172,7 +173,7 @@ START_TEST(test_fast_does_not_jump_to_an_idle_boards_timer)
     begin(TIME_FAST);
     fake.on = false;
     fake.attach_at = 500 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 0);
     ck_assert_uint_eq(clock_wait(&clock_), 500 * MS);
 }
@@ -182,9 +183,9 @@ START_TEST(test_after_a_jump_time_goes_on_at_its_pace)
 {
     begin(TIME_FAST);
     fake.busy_until = 2 * S;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     wall += 10 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 2 * S + 10 * MS);
 }
 END_TEST
@@ -196,7 +197,7 @@ START_TEST(test_an_endless_loop_soon_runs_at_a_real_ones_pace)
     fake.busy_until = 70 * MS;
     for (int i = 0; i < 10000; i++) {
         wall += 1 * MS;
-        clock_sync(&clock_);
+        clock_sync_all(&clock_);
     }
     /* 10 s of wall time: its own pace, 30 s at once, and 4 s a second. */
     ck_assert_uint_le(fake.turns, (10 + 30 + 40) * S / (70 * MS) + 1);
@@ -208,12 +209,12 @@ START_TEST(test_touching_a_pin_gives_the_jumps_back)
 {
     begin(TIME_FAST);
     fake.busy_until = 29 * S;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     fake.busy_until = 40 * S;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 29 * S);
-    clock_allow_jumps(&clock_);
-    clock_sync(&clock_);
+    clock_allow_jumps(&port);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 40 * S);
 }
 END_TEST
@@ -221,7 +222,66 @@ END_TEST
 START_TEST(test_nothing_due_needs_no_waking)
 {
     begin(_i);
+    clock_sync(&clock_);
     ck_assert_uint_eq(clock_wait(&clock_), BOARD_NEVER);
+}
+END_TEST
+
+/* --- many boards --- */
+
+#define MANY 1000
+
+/* Boards that are idle, and one that does something each second, cost what the one costs. */
+START_TEST(test_idle_boards_are_left_alone)
+{
+    static struct fake many[MANY];
+    static struct root_port ports[MANY];
+    static struct clock crowd;
+
+    wall = 1000 * S;
+    clock_init(&crowd, _i, fake_wall, NULL);
+    for (size_t i = 0; i < MANY; i++) {
+        many[i] = (struct fake){.board = {.ops = &fake_ops}, .on = true, .attach_at = BOARD_NEVER};
+        root_port_init(&ports[i], &many[i].board, false);
+        ck_assert(clock_add(&crowd, &ports[i]));
+    }
+    many[500].on = false;
+    many[500].attach_at = 3 * S;
+    clock_sync(&crowd);
+    ck_assert_uint_eq(clock_wait(&crowd), 3 * S);
+    wall += 1 * S;
+    clock_sync(&crowd);
+    wall += 2 * S;
+    clock_sync(&crowd);
+    ck_assert(root_port_attached(&ports[500]));
+    ck_assert_uint_eq(many[500].board.now, 3 * S);
+    ck_assert_uint_eq(many[0].board.now, 0);
+    ck_assert_uint_eq(clock_wait(&crowd), BOARD_NEVER);
+
+    root_port_submit(&ports[0], &bulk_in);
+    ck_assert_uint_eq(many[0].board.now, 3 * S);
+    ck_assert_uint_eq(clock_wait(&crowd), 0);
+    clock_sync(&crowd);
+    ck_assert_uint_eq(clock_wait(&crowd), BOARD_NEVER);
+    clock_sync_all(&crowd);
+    ck_assert_uint_eq(many[1].board.now, 3 * S);
+    clock_free(&crowd);
+}
+END_TEST
+
+/* A finger makes a board do something sooner than it was going to. */
+START_TEST(test_a_touched_board_is_looked_at_again)
+{
+    begin(_i);
+    fake.on = false;
+    fake.attach_at = 60 * S;
+    clock_sync(&clock_);
+    ck_assert_uint_eq(clock_wait(&clock_), 60 * S);
+    fake.attach_at = 2 * S;
+    clock_touch(&port);
+    ck_assert_uint_eq(clock_wait(&clock_), 0);
+    clock_sync(&clock_);
+    ck_assert_uint_eq(clock_wait(&clock_), 2 * S);
 }
 END_TEST
 
@@ -233,7 +293,7 @@ START_TEST(test_warp_moves_by_what_clients_sleep)
     ck_assert_uint_eq(clock_advance(&clock_, 3 * S, false), 3 * S);
     ck_assert_uint_eq(fake.board.now, 3 * S);
     wall += 50 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 3 * S);
 }
 END_TEST
@@ -268,9 +328,10 @@ START_TEST(test_warp_follows_the_wall_clock_after_long_silence)
     begin(TIME_WARP);
     fake.on = false;
     fake.attach_at = 200 * MS;
+    clock_sync(&clock_);
     ck_assert_uint_eq(clock_wait(&clock_), 300 * MS);
     wall += 300 * MS;
-    clock_sync(&clock_);
+    clock_sync_all(&clock_);
     ck_assert_uint_eq(fake.board.now, 200 * MS);
 }
 END_TEST
@@ -300,6 +361,8 @@ int main(void)
     tcase_add_test(tests, test_after_a_jump_time_goes_on_at_its_pace);
     tcase_add_test(tests, test_an_endless_loop_soon_runs_at_a_real_ones_pace);
     tcase_add_test(tests, test_touching_a_pin_gives_the_jumps_back);
+    tcase_add_loop_test(tests, test_idle_boards_are_left_alone, TIME_REAL, TIME_FAST + 1);
+    tcase_add_loop_test(tests, test_a_touched_board_is_looked_at_again, TIME_REAL, TIME_FAST + 1);
     tcase_add_loop_test(tests, test_nothing_due_needs_no_waking, TIME_REAL, TIME_WARP + 1);
     tcase_add_test(tests, test_warp_moves_by_what_clients_sleep);
     tcase_add_test(tests, test_warp_stops_where_a_board_attaches);
