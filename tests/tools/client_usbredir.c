@@ -106,7 +106,7 @@ static uint8_t control(uint8_t type, uint8_t request, uint16_t value, void *data
 
     (void)guest_control(&guest, setup, data);
     const struct guest_packet *packet = expect(usb_redir_control_packet, what);
-    if (packet->data != NULL) {
+    if (packet->data != NULL && data != NULL) {
         memcpy(data, packet->data, packet->length < length ? packet->length : length);
     }
     return packet->head.control.status;
