@@ -24,6 +24,8 @@ static const struct option_row rows[] = {
     [SESSION_EVENTS] = {'e', "events", "[FILE]",
                         "Tell what happens on the boards, one line an event (default:\n"
                         "on stderr)."},
+    [SESSION_TRACE] = {'\0', "trace", "FILE",
+                       "Capture the transfers, for Wireshark; times are board times."},
     [SESSION_REPORT] = {'\0', "report", "FILE", "Sum the run up as JSON."},
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds this run: a path, or @NAME (default:\n"

@@ -33,6 +33,8 @@ static const struct option_row rows[] = {
     [SESSION_EVENTS] = {'e', "events", "[FILE]",
                         "Tell what happens on the boards, one line an event (default:\n"
                         "on stderr)."},
+    [SESSION_TRACE] = {'\0', "trace", "FILE",
+                       "Capture the transfers, for Wireshark; times are board times."},
     [SESSION_REPORT] = {'\0', "report", "FILE", "Sum it all up as JSON at the end."},
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds the boards: a path, or @NAME\n"

@@ -232,6 +232,16 @@ void desk_trace(struct desk *desk, FILE *out)
     }
 }
 
+bool desk_capture(struct desk *desk, struct capture_file *file, uint16_t bus)
+{
+    for (size_t i = 0; i < desk->count; i++) {
+        if (!capture_file_watch(file, &desk->boards[i]->port, bus)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* --- power and rest --- */
 
 static uint64_t next_event(const struct board *board)

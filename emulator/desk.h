@@ -5,6 +5,7 @@
 #ifndef VPHOTON_DESK_H
 #define VPHOTON_DESK_H
 
+#include "emulator/capture_file.h"
 #include "emulator/clock.h"
 #include "emulator/device_dir.h"
 #include "emulator/recipe.h"
@@ -53,6 +54,8 @@ bool desk_add_directory(struct desk *desk, const char *path, struct complaint *c
 bool desk_add_fresh(struct desk *desk, const struct recipe *recipe, struct complaint *complaint);
 /* Every board's events as lines to `out`. */
 void desk_trace(struct desk *desk, FILE *out);
+/* Every board's transfers to `file`, as on bus `bus`. False when memory is short. */
+bool desk_capture(struct desk *desk, struct capture_file *file, uint16_t bus);
 
 /* Powers every board and lets it come to rest; with `dfu` the SETUP button is held until the
  * bootloader is in DFU mode. False when that was asked and a board did not get there. */

@@ -9,6 +9,9 @@
 #include "devmodel/photon.h"
 #include "emulator/desk_control.h"
 
+/* Where every link shows the boards. */
+#define BUS 1
+
 /* --- what the user asked for --- */
 
 int session_take_option(struct session_wish *wish, const struct command_help *help, int option,
@@ -31,6 +34,9 @@ int session_take_option(struct session_wish *wish, const struct command_help *he
     case SESSION_EVENTS:
         wish->wants_events = true;
         wish->events = value;
+        break;
+    case SESSION_TRACE:
+        wish->trace = value;
         break;
     case SESSION_REPORT:
         wish->report = value;
@@ -122,6 +128,13 @@ static bool open_events(struct session *session, struct complaint *complaint)
     return true;
 }
 
+static bool open_trace(struct session *session, struct complaint *complaint)
+{
+    session->trace = capture_file_open(session->wish->trace, complaint);
+    return session->trace && (desk_capture(&session->desk, session->trace, BUS) ||
+                              complain(complaint, "memory is short"));
+}
+
 static void view_board(const struct desk_board *board, struct flash_view *view)
 {
     flash_view(photon_flash(board->board), photon_backup(board->board), view);
@@ -154,6 +167,7 @@ int session_fill(struct session *session, struct complaint *complaint)
         return code;
     }
     bool good = (!wish->wants_events || open_events(session, complaint)) &&
+                (!wish->trace || open_trace(session, complaint)) &&
                 (!wish->report || prepare_report(session, complaint)) &&
                 desk_power_on(&session->desk, wish->dfu, complaint);
     return good ? EXIT_DONE : EXIT_ENVIRONMENT;
@@ -188,6 +202,9 @@ void session_loop(struct session *session, bool (*awake)(void *context), void *c
         clock_sync(&session->desk.clock);
         desk_tidy(&session->desk);
         set_timer(session);
+        if (session->trace) {
+            capture_file_flush(session->trace);
+        }
         bool expects = awake && awake(context);
         event_base_loop(session->base, expects ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
     }
@@ -264,11 +281,21 @@ static void close_events(struct session *session)
     }
 }
 
+static void close_trace(struct session *session)
+{
+    struct complaint complaint;
+    if (!capture_file_close(session->trace, &complaint)) {
+        say_complaint(&complaint);
+        session->code = EXIT_ENVIRONMENT;
+    }
+}
+
 void session_end(struct session *session)
 {
     control_free(session->control);
     desk_free(&session->desk);
     close_events(session);
+    close_trace(session);
     if (session->timer) {
         event_free(session->timer);
     }

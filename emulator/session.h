@@ -1,7 +1,7 @@
 /*
  * A session: the boards on a desk from before they get power until they are saved, and all that
  * stands around them whatever way hosts reach them: the event loop that moves their time, the
- * control socket, the events for people, the report.
+ * control socket, the events for people, the capture, the report.
  *
  * Order of calls: session_begin, session_fill, (the links), session_listen, session_loop,
  * session_finish; session_end at any time, once the links are gone.
@@ -20,7 +20,7 @@ struct session_wish {
     const char **directories; /* `count` of them; none: fresh boards */
     size_t count;
     size_t fresh; /* how many fresh boards when there is no directory */
-    const char *release, *events, *report, *control;
+    const char *release, *events, *trace, *report, *control;
     bool dfu, wants_events;
     enum time_mode mode;
 };
@@ -32,6 +32,7 @@ enum {
     SESSION_DFU,
     SESSION_TIME,
     SESSION_EVENTS,
+    SESSION_TRACE,
     SESSION_REPORT,
     SESSION_CONTROL,
     SESSION_OPTIONS
@@ -61,6 +62,7 @@ struct session {
     const struct session_wish *wish;
     struct event *timer;
     FILE *events;
+    struct capture_file *trace;
     struct flash_view *before; /* one a board, for the report */
 };
 

@@ -18,6 +18,7 @@ libssl-dev       | header openssl/evp.h
 libevent-dev     | header event2/event.h
 libjansson-dev   | header jansson.h
 libusbredirparser-dev | header usbredirparser.h
+libpcap0.8-dev   | header pcap/usb.h
 protobuf-compiler | command protoc
 nanopb           | command nanopb_generator.py
 libnanopb-dev    | header pb.h
@@ -42,6 +43,7 @@ python3-serial   | python serial
 qemu-system-x86  | command qemu-system-x86_64
 udev             | command udevadm
 usbutils         | command lsusb
+tshark           | command tshark
 util-linux       | command setpriv
 nodejs           | command node
 npm              | command npm
