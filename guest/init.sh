@@ -20,6 +20,9 @@ mount -t devpts pts /dev/pts
 mount -t debugfs debug /sys/kernel/debug
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
+# Where usbip notes what it has attached.
+mkdir /var
+ln -s /run /var/run
 exec >/dev/console 2>&1
 echo 'root:x:0:0:root:/root:/bin/sh' >/etc/passwd
 echo 'root:x:0:' >/etc/group
