@@ -35,6 +35,19 @@ expect_line 115200
 grep -q 'SET_LINE_CODING.* 00 C2 01 00 00 00 08' trace || fail 'no SET_LINE_CODING 115200 8N1 in the trace'
 grep -q 'SET_CONTROL_LINE_STATE' trace || fail 'no SET_CONTROL_LINE_STATE in the trace'
 
+# A break begins and ends, however it is asked for.
+cat >break.py <<'PY'
+import fcntl, serial, termios
+port = serial.Serial("/dev/ttyACM0")
+port.send_break(0.01)
+fcntl.ioctl(port, termios.TCSBRKP, 1)
+port.break_condition = True
+port.break_condition = False
+termios.tcdrain(port)
+PY
+run_ok vphoton run -d board --events=trace -- /usr/bin/python3 break.py
+[ "$(grep -c 'SEND_BREAK.*status stage ACK' trace)" = 6 ] || fail 'not three breaks in the trace'
+
 # A descriptor that goes over exec is still the port.
 # shellcheck disable=SC2016
 run_ok vphoton run -d board -- sh -c 'exec 3<>/dev/ttyACM0; stty -F /dev/ttyACM0 raw -echo; printf v >&3; head -n 1 <&3'

@@ -1,12 +1,14 @@
 /* Serial ports: the node is a pty, and the server hears what the terminal's driver would hear. */
 #include <asm/ioctls.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/shim.h"
@@ -199,6 +201,44 @@ static bool sets(unsigned long request)
             _IOC_NR(request) >= TCSETS2_NUMBER && _IOC_NR(request) <= TCSETS2_NUMBER + 2);
 }
 
+/* The usual break, and the unit of others, in ms. */
+#define BREAK_MS      250
+#define BREAK_UNIT_MS 100
+
+/* A break of so long, as the kernel makes one: without it when the device refuses. */
+static int send_break(int index, int ms)
+{
+    const struct timespec length = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    int result = ask(index, PRELOAD_TTY_BREAK, 1, NULL);
+
+    if (result == 0) {
+        (void)nanosleep(&length, NULL);
+        result = ask(index, PRELOAD_TTY_BREAK, 0, NULL);
+    }
+    if (result != 0) {
+        errno = -result;
+    }
+    return result == 0 ? 0 : -1;
+}
+
+SHIM_EXPORT int tcsendbreak(int fd, int ms)
+{
+    int index = shim_tty_fd(fd);
+
+    return index >= 0 ? send_break(index, ms > 0 ? ms : BREAK_MS) : SHIM_REAL(tcsendbreak)(fd, ms);
+}
+
+static int ms_of_break(int units)
+{
+    return units > 0 && units <= INT_MAX / BREAK_UNIT_MS ? units * BREAK_UNIT_MS : BREAK_MS;
+}
+
+/* The requests behind that call. With a number, TCSBRK only waits for what was written. */
+static bool breaks(unsigned long request, int number)
+{
+    return request == TCSBRKP || (request == TCSBRK && number == 0);
+}
+
 static bool is_modem(unsigned long request)
 {
     return request == TIOCMGET || request == TIOCMSET || request == TIOCMBIS ||
@@ -253,13 +293,19 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
         }
         return true;
     }
-    if (!is_modem(request)) {
+    int number = (int)(intptr_t)argument;
+    bool is_break = breaks(request, number);
+    if (!is_break && !is_modem(request)) {
         return false;
     }
     int index = shim_tty_fd(fd);
     bool gone = index < 0 && shim_tty_gone(fd);
     if (index < 0 && !gone) {
         return false;
+    }
+    if (is_break && !gone) {
+        *result = send_break(index, ms_of_break(number));
+        return true;
     }
     int status = gone ? -EIO : modem(index, request, argument);
     if (status != 0) {
