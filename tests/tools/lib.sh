@@ -19,7 +19,7 @@ cd "$WORK"
 mkdir bin
 ln -s "$VPHOTON" bin/vphoton
 PATH=$WORK/bin:$PATH
-export LC_ALL=C
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 # What Particle's parts need from a host: nothing of the user's own settings.
 unset VPHOTON_CONTROL LIBUSB_DEBUG
 
