@@ -27,10 +27,13 @@ static const char *const board_in_dfu[] = {BENCH_VPHOTON, "run", "--dfu", "--rel
                                            "1.5.0",       "--",  NULL};
 static const char *const board_in_warp[] = {BENCH_VPHOTON, "run",  "--dfu", "--release", "0.5.2",
                                             "--time",      "warp", "--",    NULL};
+static const char *const running_board[] = {BENCH_VPHOTON, "run", "--release", "2.2.0", "--", NULL};
 static const char *const nothing[] = {NULL};
 
 static const char *const do_nothing[] = {"true", NULL};
 static const char *const round_trip[] = {BENCH_ROUND_TRIP, NULL};
+static const char *const ask_console[] = {BENCH_SERIAL_CLIENT, NULL};
+static const char *const send_part1[] = {BENCH_SERIAL_CLIENT, BENCH_PART1_2_2, NULL};
 static const char *const download[] = {"dfu-util", "-d",         "2b04:d006", "-a",        "0",
                                        "-s",       "0x08020000", "-D",        BENCH_PART1, NULL};
 
@@ -112,19 +115,30 @@ static void wall_time_row(const char *title, unsigned runs, const char *const *u
 }
 
 /* What the client measured, the least of its runs: it may have been put aside now and then. */
-static double least_microseconds(const char *const *under)
+static double least_microseconds(const char *title, const char *const *under,
+                                 const char *const *what)
 {
-    struct command command = {.under = under, .what = round_trip};
+    struct command command = {.under = under, .what = what};
     double least = 0;
 
     for (unsigned i = 0; i < TRANSFER_RUNS; i++) {
         if (!run(&command)) {
-            measure_fail("control transfer", "the client failed");
+            measure_fail(title, "the client failed");
         }
         double found = strtod(command.output, NULL);
         least = i == 0 || found < least ? found : least;
     }
     return least;
+}
+
+static void serial_row(const char *title, const char *const *client, double reach)
+{
+    measure_print(
+        &(struct measure_row){.work = title,
+                              .unit = "ms",
+                              .measured = least_microseconds(title, running_board, client) * 1e-3,
+                              .goal = GOAL_AT_MOST,
+                              .reach = reach});
 }
 
 int main(void)
@@ -140,12 +154,15 @@ int main(void)
     measure_heading();
     wall_time_row("vphoton run -- true (null: true)", START_RUNS, board, nothing, do_nothing,
                   GOAL_AT_MOST, 5);
-    measure_print(&(struct measure_row){"control transfer through preload", "us",
-                                        least_microseconds(board_in_dfu),
-                                        least_microseconds(null_device), GOAL_AT_MOST, 15});
+    const char *title = "control transfer through preload";
+    measure_print(&(struct measure_row){
+        title, "us", least_microseconds(title, board_in_dfu, round_trip),
+        least_microseconds(title, null_device, round_trip), GOAL_AT_MOST, 15});
     wall_time_row("dfu-util download of part1, fast, 1.5.0", DOWNLOAD_RUNS, board_in_dfu,
                   null_device, download, GOAL_RATIO_AT_MOST, 3);
     wall_time_row("dfu-util download of part1, warp, 0.5.2", DOWNLOAD_RUNS, board_in_warp,
                   null_device, download, GOAL_RATIO_AT_MOST, 3);
+    serial_row("YMODEM of part1, own sender, fast, 2.2.0", send_part1, 500);
+    serial_row("console reply to s, through preload, 2.2.0", ask_console, 1);
     return 0;
 }
