@@ -18,7 +18,7 @@
 /* Between two tries, and for a server's answer. */
 #define RETRY_MS    100
 #define PATIENCE_MS 10000
-#define HOST_MAX   256
+#define HOST_MAX    256
 
 enum { OPT_ONCE, OPT_VHCI };
 
