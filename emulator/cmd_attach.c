@@ -46,9 +46,9 @@ struct attach {
     const char *board;
     const char *folder; /* of vhci_hcd */
     bool once;
-    int signals; /* signalfd */
-    int port;    /* of vhci, the last one that was used */
-    char said[512];
+    int signals;           /* signalfd */
+    int port;              /* of vhci, the last one that was used */
+    struct complaint said; /* the last one */
 };
 
 /* --- the command line --- */
@@ -223,8 +223,8 @@ static bool wait_for(const struct attach *attach, int fd, int ms)
 /* Says something once, not at every try. */
 static void say_once(struct attach *attach, const char *text)
 {
-    if (strcmp(attach->said, text) != 0) {
-        snprintf(attach->said, sizeof attach->said, "%s", text);
+    if (strcmp(attach->said.text, text) != 0) {
+        snprintf(attach->said.text, sizeof attach->said.text, "%s", text);
         printf("%s\n", text);
         fflush(stdout);
     }
