@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/shim.h"
+#include "usb-gadget/preload/zones.h"
 
 char shim_folder[PATH_MAX] = "/run/server";
 char shim_root[PATH_MAX] = "/run/server/root";
@@ -177,8 +178,8 @@ START_TEST(test_nodes_are_told_from_other_files)
     };
 
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
-        ck_assert_uint_eq(shim_node(nodes[i].path), nodes[i].number);
-        ck_assert(shim_is_node_folder(nodes[i].path) == nodes[i].folder);
+        ck_assert_uint_eq(zones_node(nodes[i].path), nodes[i].number);
+        ck_assert(zones_is_node_folder(nodes[i].path) == nodes[i].folder);
     }
 }
 END_TEST

@@ -114,7 +114,7 @@ static void forget_urb(struct connection *connection, struct urb *urb)
     urb_free(urb);
 }
 
-/* Between the board's detach and usbfs_unplug(): what it ended waits for the latter, so that a
+/* Between the board's detach and handle_unplug(): what it ended waits for the latter, so that a
  * program that learns of the loss by one handle finds all of them lost. */
 static bool is_leaving(const struct urb *urb)
 {
@@ -170,10 +170,10 @@ static bool begin(struct connection *connection, const struct preload_request *r
     }
     switch (request->operation) {
     case PRELOAD_OPEN:
-        usbfs_open(connection, request);
+        handle_open(connection, request);
         return true;
     case PRELOAD_ADOPT:
-        usbfs_adopt(connection, request);
+        handle_adopt(connection, request);
         return true;
     case PRELOAD_MONITOR:
         connection->role = ROLE_MONITOR;

@@ -147,17 +147,20 @@ void connection_hear_monitors(struct preload_server *server);
 /* Lets the program's poll wake up for the reply that was just sent. */
 void connection_take_token(const struct usb_handle *handle);
 
-/* usbfs.c: handles, and what one can ask of them */
-void usbfs_open(struct connection *connection, const struct preload_request *request);
-void usbfs_adopt(struct connection *connection, const struct preload_request *request);
+/* handle.c */
+void handle_open(struct connection *connection, const struct preload_request *request);
+void handle_adopt(struct connection *connection, const struct preload_request *request);
+/* The device is gone: everything in flight ends, and the handles stay dead. */
+void handle_unplug(struct preload_server *server, struct usb_device *device);
+/* Frees handles that no client has open any more, except for `keep`. */
+void handle_sweep(struct preload_server *server, const struct usb_handle *keep);
+void handle_close(struct usb_handle *handle);
+
+/* usbfs.c: what one can ask of handles */
 /* False when the message makes no sense; the connection is to be closed. */
 bool usbfs_request(struct connection *connection, const struct preload_request *request,
                    const uint8_t *data, size_t length);
-/* The device is gone: everything in flight ends, and the handles stay dead. */
-void usbfs_unplug(struct preload_server *server, struct usb_device *device);
-/* Frees handles that no client has open any more, except for `keep`. */
-void usbfs_sweep(struct preload_server *server, const struct usb_handle *keep);
-void usbfs_close(struct usb_handle *handle);
+void usbfs_release_all(struct usb_handle *handle);
 
 /* urb.c: transfers */
 /* One with a buffer of `size` bytes, whose reply goes to `connection` (NULL: to nobody). NULL when

@@ -51,7 +51,7 @@ enum preload_operation {
     PRELOAD_CALL,    /* as SUBMIT, with `number` the timeout in ms (0: none) */
     PRELOAD_DRAIN,   /* takes the token; not answered */
 
-    PRELOAD_CLAIM,             /* number: interface; flags: PRELOAD_CLAIM_EVICTS */
+    PRELOAD_CLAIM,             /* number: interface */
     PRELOAD_RELEASE,           /* number: interface */
     PRELOAD_SET_INTERFACE,     /* number: interface, length: alternate setting */
     PRELOAD_SET_CONFIGURATION, /* number: bConfigurationValue, 0 for none */
@@ -60,6 +60,9 @@ enum preload_operation {
     PRELOAD_RESET,
     PRELOAD_GET_DRIVER, /* number: interface; the data is the name */
     PRELOAD_DETACH,     /* number: interface; takes it away from its driver */
+    /* number: interface; flags: PRELOAD_IF_DRIVER, PRELOAD_EXCEPT_DRIVER, the data is that driver's
+     * name. Takes it away from its driver, and claims it */
+    PRELOAD_DISCONNECT_CLAIM,
 
     PRELOAD_ADVANCE, /* tag: nanoseconds to sleep. The reply's data is what has passed, 64 bits */
     PRELOAD_ADVANCE_POLL /* the same, ending early when something happened */
@@ -88,8 +91,12 @@ enum preload_transfer_type { PRELOAD_CONTROL, PRELOAD_BULK, PRELOAD_INTERRUPT };
 #define PRELOAD_WRITABLE     1u
 #define PRELOAD_SHORT_NOT_OK 2u
 #define PRELOAD_ZERO_PACKET  4u
-/* CLAIM takes the interface from whatever kernel driver has it. */
-#define PRELOAD_CLAIM_EVICTS 8u
+/* DISCONNECT_CLAIM fails unless, or when, the interface has the driver named. */
+#define PRELOAD_IF_DRIVER     8u
+#define PRELOAD_EXCEPT_DRIVER 16u
+/* OPEN: the descriptors can be read from the visible socket, by a program whose read() nobody
+ * answers otherwise. */
+#define PRELOAD_READABLE 32u
 
 struct preload_request {
     uint16_t operation;

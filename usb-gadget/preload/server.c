@@ -142,7 +142,7 @@ static void disconnect(struct preload_server *server, struct hub_port *port)
     struct usb_device *device = port->device;
 
     port->device = NULL;
-    usbfs_unplug(server, device);
+    handle_unplug(server, device);
     urb_cancel_own(server, device);
     tty_hang_up(device);
     tree_remove_tty(&server->tree, device);
@@ -429,7 +429,7 @@ void preload_server_free(struct preload_server *server)
     struct connection *connection;
 
     while ((handle = TAILQ_FIRST(&server->handles)) != NULL) {
-        usbfs_close(handle);
+        handle_close(handle);
     }
     while ((connection = TAILQ_FIRST(&server->connections)) != NULL) {
         connection_close(connection);

@@ -24,6 +24,7 @@
 #include "usb-gadget/preload/protocol.h"
 #include "usb-gadget/preload/shim_raw.h"
 #include "usb-gadget/preload/vigil.h"
+#include "usb-gadget/preload/zones.h"
 
 /* A function that stands before the C library's. */
 #define SHIM_EXPORT      __attribute__((visibility("default")))
@@ -61,7 +62,7 @@ int shim_exchange(int connection, struct preload_request *request, const void *o
 
 /* --- shim_paths.c --- */
 
-#define SHIM_PATH_MAX (PATH_MAX + 256)
+#define SHIM_PATH_MAX ZONES_PATH_MAX
 
 /* Where a path leads. */
 struct shim_path {
@@ -75,12 +76,6 @@ struct shim_path {
 void shim_resolve(struct shim_path *where, int folder, const char *path);
 /* The same for what a descriptor is open on. */
 void shim_resolve_fd(struct shim_path *where, int fd);
-/* Whether an absolute, clean path belongs to the server. */
-bool shim_is_ours(const char *path);
-/* The device number of a node's path as the program means it, or 0. */
-unsigned shim_node(const char *ours);
-/* Whether the path is a folder of nodes. */
-bool shim_is_node_folder(const char *ours);
 /* After chdir(). */
 void shim_folder_changed(void);
 /* Takes the server's root off a path that the system gave; its new length. */

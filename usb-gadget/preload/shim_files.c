@@ -22,7 +22,7 @@ static int open_at(int folder, const char *path, int flags, mode_t mode)
     struct shim_path where;
 
     shim_resolve(&where, folder, path);
-    unsigned number = shim_node(where.ours);
+    unsigned number = zones_node(where.ours);
     if (number != 0 && (flags & (O_PATH | O_DIRECTORY)) == 0) {
         return shim_usb_open(number, flags);
     }

@@ -44,7 +44,7 @@ static void note(DIR *dir, const struct shim_path *where)
     DIR *ours = NULL;
 
     if (dir == NULL || name == NULL || strlen(name) >= sizeof lists[0].path ||
-        (where->merged == NULL && !shim_is_node_folder(name))) {
+        (where->merged == NULL && !zones_is_node_folder(name))) {
         return;
     }
     if (where->merged != NULL && where->ours == NULL) {
@@ -137,7 +137,7 @@ static bool is_masked(const struct list *list, const char *name)
     char path[PATH_MAX];
 
     name_path(list, name, path);
-    return shim_is_ours(path);
+    return zones_of(path) == ZONE_OURS;
 }
 
 /* A server's name that the host's folder has shown already. */
@@ -149,7 +149,7 @@ static bool is_shown(const struct list *list, const char *name)
         return true;
     }
     name_path(list, name, path);
-    return !shim_is_ours(path) && raw(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
+    return zones_of(path) != ZONE_OURS && raw(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
 }
 
 static struct dirent *next_entry(DIR *dir)

@@ -89,15 +89,6 @@ int shim_usb_call(struct shim_slot *slot, struct preload_request *request, const
     return result;
 }
 
-int shim_usb_ask(struct shim_slot *slot, uint16_t operation, uint32_t number, uint32_t length,
-                 uint16_t flags)
-{
-    struct preload_request request = {
-        .operation = operation, .number = number, .length = length, .flags = flags};
-
-    return shim_usb_call(slot, &request, NULL, 0, NULL, NULL);
-}
-
 /* --- open --- */
 
 int shim_usb_open(unsigned number, int flags)

@@ -8,123 +8,17 @@
 
 #define FD_LINK "/proc/self/fd/"
 
-/* Whose a path is. Host folders that get names of the server's are merged. */
-enum zone { ZONE_HOST, ZONE_OURS, ZONE_MERGED };
-enum match { MATCH_TREE, MATCH_PREFIX, MATCH_SAME };
-
-static const struct {
-    const char *path;
-    enum match match;
-    enum zone zone;
-} zones[] = {
-    {"/sys/bus/usb", MATCH_TREE, ZONE_OURS},
-    {"/sys" PRELOAD_DEVPATH, MATCH_TREE, ZONE_OURS},
-    {"/sys/dev/char/189:", MATCH_PREFIX, ZONE_OURS},
-    {"/dev/bus/usb", MATCH_TREE, ZONE_OURS},
-    {"/run/udev/control", MATCH_SAME, ZONE_OURS},
-    {"/run/udev/data/c189:", MATCH_PREFIX, ZONE_OURS},
-    {"/run/udev/data/+usb:", MATCH_PREFIX, ZONE_OURS},
-    {"/dev/ttyACM", MATCH_PREFIX, ZONE_OURS},
-    {"/dev/serial", MATCH_TREE, ZONE_OURS},
-    {"/sys/class/tty/ttyACM", MATCH_PREFIX, ZONE_OURS},
-    {"/sys/dev/char/166:", MATCH_PREFIX, ZONE_OURS},
-    {"/run/udev/data/c166:", MATCH_PREFIX, ZONE_OURS},
-    {"/sys/class", MATCH_SAME, ZONE_MERGED},
-    {"/sys/class/tty", MATCH_SAME, ZONE_MERGED},
-    {"/sys", MATCH_SAME, ZONE_MERGED},
-    {"/sys/bus", MATCH_SAME, ZONE_MERGED},
-    {"/sys/devices", MATCH_SAME, ZONE_MERGED},
-    {"/sys/devices/platform", MATCH_SAME, ZONE_MERGED},
-    {"/sys/dev", MATCH_SAME, ZONE_MERGED},
-    {"/sys/dev/char", MATCH_SAME, ZONE_MERGED},
-    {"/dev", MATCH_SAME, ZONE_MERGED},
-    {"/dev/bus", MATCH_SAME, ZONE_MERGED},
-    {"/run", MATCH_SAME, ZONE_MERGED},
-    {"/run/udev", MATCH_SAME, ZONE_MERGED},
-    {"/run/udev/data", MATCH_SAME, ZONE_MERGED},
-};
-
 /* Whether the present folder is one from which a relative path may lead to us. */
 static _Atomic int folder_matters = -1;
 
-/* --- whose a path is --- */
-
-static enum zone zone_of(const char *path)
-{
-    for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) {
-        size_t length = strlen(zones[i].path);
-        if (strncmp(path, zones[i].path, length) != 0) {
-            continue;
-        }
-        char next = path[length];
-        if (next == '\0' || zones[i].match == MATCH_PREFIX ||
-            (zones[i].match == MATCH_TREE && next == '/')) {
-            return zones[i].zone;
-        }
-    }
-    return ZONE_HOST;
-}
-
-bool shim_is_ours(const char *path)
-{
-    return zone_of(path) == ZONE_OURS;
-}
-
-/* A first look that costs nothing for nearly all paths of a program. */
-static bool may_be_ours(const char *path)
-{
-    while (path[0] == '/' && path[1] == '/') {
-        path++;
-    }
-    return strncmp(path, "/sys", 4) == 0 || strncmp(path, "/dev", 4) == 0 ||
-           strncmp(path, "/run", 4) == 0 || strstr(path, "/.") != NULL;
-}
-
-/* Takes "//", "/./" and "/../" out of an absolute path, but only as far as it is the host's: below
- * our own folders are links, where ".." must be left to the kernel. `out` has room for
- * SHIM_PATH_MAX bytes; false when the path is too long. */
-static bool clean(const char *path, char *out)
-{
-    size_t length = 0;
-
-    while (*path != '\0') {
-        path += strspn(path, "/");
-        size_t part = strcspn(path, "/");
-        if (part == 0 || (part == 1 && path[0] == '.')) {
-            path += part;
-            continue;
-        }
-        if (part == 2 && path[0] == '.' && path[1] == '.') {
-            while (length > 0 && out[--length] != '/') {
-            }
-            path += part;
-            continue;
-        }
-        if (length + part + 2 > PATH_MAX) {
-            return false;
-        }
-        out[length++] = '/';
-        memcpy(out + length, path, part);
-        length += part;
-        out[length] = '\0';
-        path += part;
-        if (zone_of(out) == ZONE_OURS) {
-            break;
-        }
-    }
-    if (length + strlen(path) + 2 > PATH_MAX) {
-        return false;
-    }
-    strcpy(out + length, length == 0 ? "/" : path);
-    return true;
-}
+/* --- where a path leads --- */
 
 /* `where->buffer` holds our root and behind it the clean path. */
 static void decide(struct shim_path *where)
 {
     char *path = where->buffer + shim_root_length;
 
-    switch (zone_of(path)) {
+    switch (zones_of(path)) {
     case ZONE_HOST:
         break;
     case ZONE_OURS:
@@ -187,7 +81,7 @@ static bool look_at_folder(void)
     if (!join(AT_FDCWD, "", here)) {
         return true;
     }
-    return here[0] == '\0' || strcmp(here, "/") == 0 || zone_of(here) != ZONE_HOST;
+    return here[0] == '\0' || strcmp(here, "/") == 0 || zones_of(here) != ZONE_HOST;
 }
 
 void shim_folder_changed(void)
@@ -222,9 +116,9 @@ void shim_resolve(struct shim_path *where, int folder, const char *path)
     if (path[0] != '/') {
         absolute = relative_matters(folder, path) && join(folder, path, joined) ? joined : NULL;
     }
-    if (absolute != NULL && may_be_ours(absolute)) {
+    if (absolute != NULL && zones_may_be_ours(absolute)) {
         memcpy(where->buffer, shim_root, shim_root_length);
-        if (clean(absolute, where->buffer + shim_root_length)) {
+        if (zones_clean(absolute, where->buffer + shim_root_length)) {
             decide(where);
         }
     }
@@ -242,42 +136,9 @@ void shim_resolve_fd(struct shim_path *where, int fd)
     if (shim_active() && join(fd, "", joined)) {
         int error = errno;
         memcpy(where->buffer, shim_root, shim_root_length);
-        if (clean(joined, where->buffer + shim_root_length)) {
+        if (zones_clean(joined, where->buffer + shim_root_length)) {
             decide(where);
         }
         errno = error;
     }
-}
-
-/* What follows the folder of nodes in a path, or NULL. */
-static const char *behind_bus(const char *ours)
-{
-    static const char bus[] = "/dev/bus/usb/001";
-
-    return strncmp(ours, bus, sizeof bus - 1) == 0 ? ours + sizeof bus - 1 : NULL;
-}
-
-unsigned shim_node(const char *ours)
-{
-    const char *name = ours != NULL ? behind_bus(ours) : NULL;
-    unsigned number = 0;
-
-    if (name == NULL || name[0] != '/') {
-        return 0;
-    }
-    name += strspn(name, "/");
-    if (strlen(name) != 3 || strspn(name, "0123456789") != 3) {
-        return 0;
-    }
-    for (; *name != '\0'; name++) {
-        number = number * 10 + (unsigned)(*name - '0');
-    }
-    return number;
-}
-
-bool shim_is_node_folder(const char *ours)
-{
-    const char *rest = ours != NULL ? behind_bus(ours) : NULL;
-
-    return rest != NULL && rest[strspn(rest, "/")] == '\0';
 }

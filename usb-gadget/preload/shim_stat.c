@@ -22,7 +22,7 @@ static int stat_at(int folder, const char *path, struct stat *status, int flags)
 
     shim_resolve(&where, folder, path);
     int result = (int)raw_errno(SYS_newfstatat, where.folder, where.path, status, flags);
-    unsigned number = result == 0 ? shim_node(where.ours) : 0;
+    unsigned number = result == 0 ? zones_node(where.ours) : 0;
     int tty = result == 0 && !S_ISLNK(status->st_mode) ? shim_tty(&where) : -1;
     if (number != 0) {
         shim_fix_stat(number, status);
@@ -127,7 +127,7 @@ SHIM_EXPORT int statx(int folder, const char *restrict path, int flags, unsigned
         const struct shim_slot *slot = shim_slot(folder, SHIM_USB);
         number = slot != NULL ? slot->info.number : 0;
     } else {
-        number = shim_node(where.ours);
+        number = zones_node(where.ours);
     }
     int tty = S_ISLNK(status->stx_mode) ? -1 : shim_tty(&where);
     if (number != 0) {

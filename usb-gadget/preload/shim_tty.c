@@ -12,53 +12,18 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/shim.h"
-
-#define NODE_PREFIX "/dev/ttyACM"
-#define LINK_PREFIX "/dev/serial/"
-#define NAME_PREFIX "ttyACM"
-/* Majors of pty slaves. */
-#define PTS_MAJOR_FIRST 136
-#define PTS_MAJOR_LAST  143
-#define PTS_PER_MAJOR   256
-#define LINES           (TIOCM_DTR | TIOCM_RTS)
-#define TCSETS2_NUMBER  0x2B
-
-/* A decimal number to the end of the text; -1 when it is none. */
-static int number_of(const char *text)
-{
-    int number = 0;
-
-    if (text[0] == '\0') {
-        return -1;
-    }
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9' || number > 9999) {
-            return -1;
-        }
-        number = number * 10 + (*text - '0');
-    }
-    return number;
-}
+#include "usb-gadget/preload/translation.h"
 
 int shim_tty(const struct shim_path *where)
 {
     char target[64];
 
-    if (where->ours == NULL) {
-        return -1;
-    }
-    if (strncmp(where->ours, NODE_PREFIX, sizeof NODE_PREFIX - 1) == 0) {
-        return number_of(where->ours + sizeof NODE_PREFIX - 1);
-    }
-    if (strncmp(where->ours, LINK_PREFIX, sizeof LINK_PREFIX - 1) != 0) {
-        return -1;
+    if (!zones_is_tty_link(where->ours)) {
+        return zones_tty(where->ours);
     }
     long length = raw(SYS_readlinkat, where->folder, where->path, target, sizeof target - 1);
     target[length > 0 ? length : 0] = '\0';
-    const char *name = strrchr(target, '/');
-    return name != NULL && strncmp(name + 1, NAME_PREFIX, sizeof NAME_PREFIX - 1) == 0
-               ? number_of(name + sizeof NAME_PREFIX)
-               : -1;
+    return zones_tty_target(target);
 }
 
 /* Reads a link in the server's folder. */
@@ -75,14 +40,11 @@ static bool read_link(const char *prefix, int number, char *out, size_t size)
 /* What the server says of the pty that a descriptor's status is of. */
 static bool pts_link(const struct stat *status, char *out, size_t size)
 {
-    unsigned major_number = major(status->st_rdev);
+    int pts = S_ISCHR(status->st_mode)
+                  ? translation_pts(major(status->st_rdev), minor(status->st_rdev))
+                  : -1;
 
-    if (!S_ISCHR(status->st_mode) || major_number < PTS_MAJOR_FIRST ||
-        major_number > PTS_MAJOR_LAST) {
-        return false;
-    }
-    int pts = (int)((major_number - PTS_MAJOR_FIRST) * PTS_PER_MAJOR + minor(status->st_rdev));
-    return read_link(PRELOAD_PTS_LINK, pts, out, size);
+    return pts >= 0 && read_link(PRELOAD_PTS_LINK, pts, out, size);
 }
 
 /* The n of ttyACMn behind a descriptor's status, or -1. */
@@ -90,7 +52,7 @@ static int tty_of_status(const struct stat *status)
 {
     char index[16];
 
-    return pts_link(status, index, sizeof index) ? number_of(index) : -1;
+    return pts_link(status, index, sizeof index) ? zones_number(index) : -1;
 }
 
 int shim_tty_fd(int fd)
@@ -113,11 +75,11 @@ bool shim_tty_gone(int fd)
 }
 
 /* Asks the server; its answer's result, and the lines in `*lines` unless it is NULL. */
-static int ask(int index, enum preload_tty what, uint32_t value, uint32_t *lines)
+static int ask(int index, uint8_t what, uint32_t value, uint32_t *lines)
 {
     struct preload_request request = {.operation = PRELOAD_TTY,
                                       .version = PRELOAD_PROTOCOL_VERSION,
-                                      .type = (uint8_t)what,
+                                      .type = what,
                                       .number = (uint32_t)index,
                                       .length = value};
     uint32_t answer = 0;
@@ -192,19 +154,6 @@ SHIM_EXPORT int tcsetattr(int fd, int when, const struct termios *settings)
     return result;
 }
 
-/* The kernel's numbers of what sets a terminal: TCSETS to TCSETAF, and TCSETS2 to TCSETSF2, whose
- * structure the C library does not show. */
-static bool sets(unsigned long request)
-{
-    return (request >= TCSETS && request <= TCSETAF && request != TCGETA) ||
-           (_IOC_TYPE(request) == 'T' && _IOC_DIR(request) == _IOC_WRITE &&
-            _IOC_NR(request) >= TCSETS2_NUMBER && _IOC_NR(request) <= TCSETS2_NUMBER + 2);
-}
-
-/* The usual break, and the unit of others, in ms. */
-#define BREAK_MS      250
-#define BREAK_UNIT_MS 100
-
 /* A break of so long, as the kernel makes one: without it when the device refuses. */
 static int send_break(int index, int ms)
 {
@@ -225,77 +174,39 @@ SHIM_EXPORT int tcsendbreak(int fd, int ms)
 {
     int index = shim_tty_fd(fd);
 
-    return index >= 0 ? send_break(index, ms > 0 ? ms : BREAK_MS) : SHIM_REAL(tcsendbreak)(fd, ms);
+    return index >= 0 ? send_break(index, ms > 0 ? ms : TRANSLATION_BREAK_MS)
+                      : SHIM_REAL(tcsendbreak)(fd, ms);
 }
 
-static int ms_of_break(int units)
+static int modem(int index, unsigned long ioctl, int *argument)
 {
-    return units > 0 && units <= INT_MAX / BREAK_UNIT_MS ? units * BREAK_UNIT_MS : BREAK_MS;
-}
-
-/* The requests behind that call. With a number, TCSBRK only waits for what was written. */
-static bool breaks(unsigned long request, int number)
-{
-    return request == TCSBRKP || (request == TCSBRK && number == 0);
-}
-
-static bool is_modem(unsigned long request)
-{
-    return request == TIOCMGET || request == TIOCMSET || request == TIOCMBIS ||
-           request == TIOCMBIC || request == TIOCSBRK || request == TIOCCBRK;
-}
-
-static uint32_t to_acm(int bits)
-{
-    return (bits & TIOCM_DTR ? 1u : 0u) | (bits & TIOCM_RTS ? 2u : 0u);
-}
-
-static int to_bits(uint32_t acm)
-{
-    return (acm & 1 ? TIOCM_DTR : 0) | (acm & 2 ? TIOCM_RTS : 0);
-}
-
-static int modem(int index, unsigned long request, int *argument)
-{
+    struct preload_request request = {0};
     uint32_t lines = 0;
-
-    if (request == TIOCSBRK || request == TIOCCBRK) {
-        return ask(index, PRELOAD_TTY_BREAK, request == TIOCSBRK, NULL);
-    }
     int result = ask(index, PRELOAD_TTY_LINES, 0, &lines);
+
     if (result != 0) {
         return result;
     }
-    int bits = to_bits(lines);
-    switch (request) {
-    case TIOCMGET:
-        *argument = bits;
+    if (ioctl == TIOCMGET) {
+        *argument = translation_modem_bits(lines);
         return 0;
-    case TIOCMBIS:
-        bits |= *argument & LINES;
-        break;
-    case TIOCMBIC:
-        bits &= ~(*argument & LINES);
-        break;
-    default:
-        bits = *argument & LINES;
-        break;
     }
-    return ask(index, PRELOAD_TTY_SET_LINES, to_acm(bits), NULL);
+    bool set = ioctl == TIOCMBIS || ioctl == TIOCMBIC || ioctl == TIOCMSET;
+    translate_modem(ioctl, lines, set ? *argument : 0, &request);
+    return ask(index, request.type, request.length, NULL);
 }
 
 bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
 {
-    if (sets(request)) {
+    if (translation_sets_terminal(request)) {
         *result = (int)raw_errno(SYS_ioctl, fd, request, argument);
         if (*result == 0) {
             changed(fd);
         }
         return true;
     }
-    int number = (int)(intptr_t)argument;
-    bool is_break = breaks(request, number);
-    if (!is_break && !is_modem(request)) {
+    int break_ms = translation_break_ms(request, (int)(intptr_t)argument);
+    if (break_ms < 0 && !translation_is_modem(request)) {
         return false;
     }
     int index = shim_tty_fd(fd);
@@ -303,8 +214,8 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
     if (index < 0 && !gone) {
         return false;
     }
-    if (is_break && !gone) {
-        *result = send_break(index, ms_of_break(number));
+    if (break_ms >= 0 && !gone) {
+        *result = send_break(index, break_ms);
         return true;
     }
     int status = gone ? -EIO : modem(index, request, argument);

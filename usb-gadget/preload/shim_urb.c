@@ -1,5 +1,4 @@
 /* Transfers that a program submits and reaps later. */
-#include <linux/usbdevice_fs.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -7,49 +6,13 @@
 
 #include "usb-gadget/preload/shim_usb.h"
 
-#define URB_FLAGS                                                                                  \
-    (USBDEVFS_URB_SHORT_NOT_OK | USBDEVFS_URB_ISO_ASAP | USBDEVFS_URB_BULK_CONTINUATION |          \
-     USBDEVFS_URB_NO_FSBR | USBDEVFS_URB_ZERO_PACKET | USBDEVFS_URB_NO_INTERRUPT)
-
-/* What an URB moves, behind the setup packet; -errno when it is not well made. */
+/* Only a control URB has a setup packet, and only one that is long enough. */
 static int urb_request(const struct usbdevfs_urb *urb, struct preload_request *request)
 {
-    const uint8_t *setup = urb->buffer;
-    uint16_t flags = 0;
+    static const uint8_t none[SETUP_SIZE];
+    bool has = urb->buffer != NULL && urb->buffer_length >= SETUP_SIZE;
 
-    if ((urb->flags & ~(unsigned)URB_FLAGS) != 0 || urb->buffer_length < 0 ||
-        (urb->buffer_length > 0 && urb->buffer == NULL)) {
-        return -EINVAL;
-    }
-    flags |= urb->flags & USBDEVFS_URB_SHORT_NOT_OK ? PRELOAD_SHORT_NOT_OK : 0;
-    flags |= urb->flags & USBDEVFS_URB_ZERO_PACKET ? PRELOAD_ZERO_PACKET : 0;
-    *request = (struct preload_request){.operation = PRELOAD_SUBMIT,
-                                        .endpoint = urb->endpoint,
-                                        .flags = flags,
-                                        .length = (uint32_t)urb->buffer_length,
-                                        .tag = (uintptr_t)urb};
-    switch (urb->type) {
-    case USBDEVFS_URB_TYPE_CONTROL:
-        if ((urb->endpoint & ~DIRECTION_IN) != 0 || urb->buffer_length < SETUP_SIZE) {
-            return -EINVAL;
-        }
-        request->type = PRELOAD_CONTROL;
-        request->length = setup[6] | (uint32_t)setup[7] << 8;
-        memcpy(request->setup, setup, SETUP_SIZE);
-        if (request->length + SETUP_SIZE > (uint32_t)urb->buffer_length) {
-            return -EINVAL;
-        }
-        break;
-    case USBDEVFS_URB_TYPE_BULK:
-        request->type = PRELOAD_BULK;
-        break;
-    case USBDEVFS_URB_TYPE_INTERRUPT:
-        request->type = PRELOAD_INTERRUPT;
-        break;
-    default:
-        return -EINVAL; /* no Photon has isochronous endpoints */
-    }
-    return request->length > PRELOAD_DATA_MAX ? -ENOMEM : 0;
+    return translate_urb(urb, (uintptr_t)urb, has ? urb->buffer : none, request);
 }
 
 static bool urb_is_in(const struct usbdevfs_urb *urb)
@@ -57,11 +20,6 @@ static bool urb_is_in(const struct usbdevfs_urb *urb)
     const uint8_t *setup = urb->buffer;
 
     return (urb->type == USBDEVFS_URB_TYPE_CONTROL ? setup[0] : urb->endpoint) & DIRECTION_IN;
-}
-
-static size_t urb_offset(const struct usbdevfs_urb *urb)
-{
-    return urb->type == USBDEVFS_URB_TYPE_CONTROL ? SETUP_SIZE : 0;
 }
 
 static bool connect_urbs(struct shim_slot *slot)
@@ -75,9 +33,9 @@ static bool connect_urbs(struct shim_slot *slot)
 static int send_urb(struct shim_slot *slot, const struct usbdevfs_urb *urb,
                     struct preload_request *request)
 {
-    struct iovec parts[2] = {
-        {request, sizeof *request},
-        {(uint8_t *)urb->buffer + urb_offset(urb), urb_is_in(urb) ? 0 : request->length}};
+    struct iovec parts[2] = {{request, sizeof *request},
+                             {(uint8_t *)urb->buffer + translation_offset(urb),
+                              translation_is_in(request) ? 0 : request->length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     long sent;
 
@@ -124,8 +82,7 @@ int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *u
     int result = urb_request(urb, &request);
 
     if (result == 0) {
-        result =
-            shim_usb_claim_for(slot, request.type == PRELOAD_CONTROL, urb->endpoint, request.setup);
+        result = shim_usb_claim_for(slot, &request);
     }
     if (result < 0) {
         return result;
@@ -169,7 +126,7 @@ static struct usbdevfs_urb *receive_urb(struct shim_slot *slot)
     urb->actual_length = (int)message.reply.actual;
     urb->error_count = 0;
     if (urb_is_in(urb) && length > (long)sizeof message.reply) {
-        memcpy((uint8_t *)urb->buffer + urb_offset(urb), message.data,
+        memcpy((uint8_t *)urb->buffer + translation_offset(urb), message.data,
                (size_t)length - sizeof message.reply);
     }
     slot->leaving = slot->leaving || urb->status == -ESHUTDOWN;

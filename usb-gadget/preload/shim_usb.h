@@ -5,11 +5,7 @@
 #define GADGET_PRELOAD_SHIM_USB_H
 
 #include "usb-gadget/preload/shim.h"
-
-#define SETUP_SIZE   8
-#define DIRECTION_IN 0x80
-
-struct usbdevfs_urb;
+#include "usb-gadget/preload/translation.h"
 
 /* --- shim_handle.c --- */
 
@@ -18,9 +14,6 @@ int shim_usb_connect(struct shim_slot *slot);
 /* One request with its reply. `*in_size` is the room for data and becomes what came. */
 int shim_usb_call(struct shim_slot *slot, struct preload_request *request, const void *out,
                   size_t out_size, void *in, size_t *in_size);
-/* One that has no data. */
-int shim_usb_ask(struct shim_slot *slot, uint16_t operation, uint32_t number, uint32_t length,
-                 uint16_t flags);
 
 /* --- shim_urb.c --- */
 
@@ -31,7 +24,6 @@ int shim_urb_discard(struct shim_slot *slot, const void *urb);
 /* --- shim_usbfs.c --- */
 
 /* The kernel claims what a transfer needs, and a program wants to hear at once when it cannot. */
-int shim_usb_claim_for(struct shim_slot *slot, bool control, uint8_t endpoint,
-                       const uint8_t *setup);
+int shim_usb_claim_for(struct shim_slot *slot, const struct preload_request *transfer);
 
 #endif

@@ -1,20 +1,10 @@
 /* usbfs for programs: what a device node answers. */
-#include <linux/usbdevice_fs.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "usb-gadget/preload/shim_usb.h"
 
-/* USBDEVFS_CONTROL moves a page at most. */
-#define CONTROL_MAX  4096
-#define RECIPIENT    0x1F
-#define TO_INTERFACE 1
-#define TO_ENDPOINT  2
-#define TYPE_MASK    0x60
-#define TYPE_VENDOR  0x40
-#define CAPABILITIES                                                                               \
-    (USBDEVFS_CAP_ZERO_PACKET | USBDEVFS_CAP_REAP_AFTER_DISCONNECT | USBDEVFS_CAP_CONNINFO_EX)
 static int fail(int error)
 {
     errno = error;
@@ -26,89 +16,51 @@ static int answer(int result)
 {
     return result < 0 ? fail(-result) : result;
 }
+
 /* --- claims --- */
 
-/* The interface of an endpoint, in any of its settings; -1 when there is none. */
-static int interface_of_endpoint(const struct shim_slot *slot, uint8_t address)
+/* A request without data whose success may change what is claimed. */
+static int claiming_call(struct shim_slot *slot, struct preload_request *request, const void *out,
+                         size_t out_size)
 {
-    const uint8_t *all = slot->info.descriptors;
-    size_t length = slot->info.descriptors_length;
-    int interface = -1;
+    int result = shim_usb_call(slot, request, out, out_size, NULL, NULL);
 
-    for (size_t at = all[0]; at + 2 <= length && all[at] >= 2 && at + all[at] <= length;
-         at += all[at]) {
-        if (all[at + 1] == 4 && all[at] >= 9) {
-            interface = all[at + 2];
-        } else if (all[at + 1] == 5 && all[at] >= 7 && all[at + 2] == address) {
-            return interface;
-        }
-    }
-    return -1;
-}
-
-static int claim(struct shim_slot *slot, uint32_t number, uint16_t flags)
-{
-    if (number >= 64) {
-        return -EINVAL;
-    }
-    int result = shim_usb_ask(slot, PRELOAD_CLAIM, number, 0, flags);
     if (result >= 0) {
-        atomic_fetch_or(&slot->claimed, UINT64_C(1) << number);
+        uint64_t before = slot->claimed;
+        while (!atomic_compare_exchange_weak(&slot->claimed, &before,
+                                             translation_claims(before, request))) {
+        }
     }
     return result;
 }
 
-int shim_usb_claim_for(struct shim_slot *slot, bool control, uint8_t endpoint, const uint8_t *setup)
+int shim_usb_claim_for(struct shim_slot *slot, const struct preload_request *transfer)
 {
-    int interface = -1;
+    struct preload_request request = {.operation = PRELOAD_CLAIM};
+    int interface;
+    int result = translate_claim(&slot->info, transfer, slot->claimed, &interface);
 
-    if (!control) {
-        interface = interface_of_endpoint(slot, endpoint);
-        if (interface < 0) {
-            return -ENOENT;
-        }
-    } else if ((setup[0] & TYPE_MASK) == TYPE_VENDOR) {
-        return 0;
-    } else if ((setup[0] & RECIPIENT) == TO_INTERFACE) {
-        interface = setup[4];
-    } else if ((setup[0] & RECIPIENT) == TO_ENDPOINT && (setup[4] & ~DIRECTION_IN) != 0) {
-        interface = interface_of_endpoint(slot, setup[4]);
-        if (interface < 0) {
-            interface = interface_of_endpoint(slot, setup[4] ^ DIRECTION_IN);
-        }
+    if (result < 0 || interface < 0) {
+        return result;
     }
-    if (interface < 0 || (interface < 64 && (slot->claimed >> interface & 1))) {
-        return 0;
-    }
-    return claim(slot, (uint32_t)interface, 0);
-}
-
-static int release(struct shim_slot *slot, uint32_t number)
-{
-    if (number >= 64) {
-        return -EINVAL;
-    }
-    atomic_fetch_and(&slot->claimed, ~(UINT64_C(1) << number));
-    return shim_usb_ask(slot, PRELOAD_RELEASE, number, 0, 0);
+    request.number = (uint32_t)interface;
+    return claiming_call(slot, &request, NULL, 0);
 }
 
 static int disconnect_claim(struct shim_slot *slot, const struct usbdevfs_disconnect_claim *what)
 {
-    char driver[USBDEVFS_MAXDRIVERNAME + 1] = "";
-    size_t size = sizeof driver - 1;
-    struct preload_request request = {.operation = PRELOAD_GET_DRIVER, .number = what->interface};
-    int result = shim_usb_call(slot, &request, NULL, 0, driver, &size);
+    struct preload_request request;
 
-    if (result >= 0) {
-        bool same = strncmp(what->driver, driver, sizeof what->driver) == 0;
-        if ((what->flags & USBDEVFS_DISCONNECT_CLAIM_IF_DRIVER && !same) ||
-            (what->flags & USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER && same)) {
-            return -EBUSY;
-        }
-        result = shim_usb_ask(slot, PRELOAD_DETACH, what->interface, 0, 0);
-    }
-    return result < 0 && result != -ENODATA ? result
-                                            : claim(slot, what->interface, PRELOAD_CLAIM_EVICTS);
+    translate_disconnect_claim(what, &request);
+    return claiming_call(slot, &request, what->driver, strnlen(what->driver, sizeof what->driver));
+}
+
+static int numbers(struct shim_slot *slot, unsigned long ioctl, const void *argument)
+{
+    struct preload_request request;
+    int result = translate_numbers(ioctl, argument, &request);
+
+    return result < 0 ? result : claiming_call(slot, &request, NULL, 0);
 }
 
 static int get_driver(struct shim_slot *slot, struct usbdevfs_getdriver *what)
@@ -127,112 +79,60 @@ static int get_driver(struct shim_slot *slot, struct usbdevfs_getdriver *what)
 
 static int driver_ioctl(struct shim_slot *slot, const struct usbdevfs_ioctl *what)
 {
-    if (what->ioctl_code == (int)USBDEVFS_DISCONNECT) {
-        return shim_usb_ask(slot, PRELOAD_DETACH, (uint32_t)what->ifno, 0, 0);
-    }
-    if (what->ioctl_code == (int)USBDEVFS_CONNECT) {
-        return 0; /* there is no driver that would take it */
-    }
-    return -ENOTTY;
+    struct preload_request request;
+    int result;
+
+    return translate_driver_ioctl(what, &request, &result)
+               ? shim_usb_call(slot, &request, NULL, 0, NULL, NULL)
+               : result;
 }
 
 /* --- transfers that a program waits for --- */
 
+static int transfer(struct shim_slot *slot, struct preload_request *request, void *data)
+{
+    bool in = translation_is_in(request);
+    size_t in_size = in ? request->length : 0;
+    int result = shim_usb_claim_for(slot, request);
+
+    return result < 0
+               ? result
+               : shim_usb_call(slot, request, data, in ? 0 : request->length, data, &in_size);
+}
+
 static int control(struct shim_slot *slot, const struct usbdevfs_ctrltransfer *what)
 {
-    struct preload_request request = {.operation = PRELOAD_CALL,
-                                      .type = PRELOAD_CONTROL,
-                                      .number = what->timeout,
-                                      .length = what->wLength};
-    bool in = what->bRequestType & DIRECTION_IN;
-    size_t in_size = in ? what->wLength : 0;
+    struct preload_request request;
+    int result = translate_control(what, &request);
 
-    if (what->wLength > CONTROL_MAX) {
-        return -EINVAL;
-    }
-    memcpy(request.setup, what, SETUP_SIZE);
-    int result = shim_usb_claim_for(slot, true, 0, request.setup);
-    if (result < 0) {
-        return result;
-    }
-    return shim_usb_call(slot, &request, what->data, in ? 0 : what->wLength, what->data, &in_size);
+    return result < 0 ? result : transfer(slot, &request, what->data);
 }
 
 static int bulk(struct shim_slot *slot, const struct usbdevfs_bulktransfer *what)
 {
-    struct preload_request request = {.operation = PRELOAD_CALL,
-                                      .type = PRELOAD_BULK,
-                                      .endpoint = (uint8_t)what->ep,
-                                      .number = what->timeout,
-                                      .length = what->len};
-    bool in = what->ep & DIRECTION_IN;
-    size_t in_size = in ? what->len : 0;
+    struct preload_request request;
+    int result = translate_bulk(what, &request);
 
-    if (what->len > PRELOAD_DATA_MAX) {
-        return -ENOMEM;
-    }
-    int result = shim_usb_claim_for(slot, false, (uint8_t)what->ep, NULL);
-    if (result < 0) {
-        return result;
-    }
-    return shim_usb_call(slot, &request, what->data, in ? 0 : what->len, what->data, &in_size);
+    return result < 0 ? result : transfer(slot, &request, what->data);
 }
+
 /* --- ioctl --- */
 
-static int set_interface(struct shim_slot *slot, const struct usbdevfs_setinterface *what)
+static int known(const struct shim_slot *slot, unsigned long ioctl, void *argument)
 {
-    int result = shim_usb_ask(slot, PRELOAD_SET_INTERFACE, what->interface, what->altsetting, 0);
+    uint8_t answer_bytes[TRANSLATION_ANSWER];
+    size_t size;
+    int result = translation_answer(&slot->info, ioctl, answer_bytes, &size);
 
-    if (result >= 0 && what->interface < 64) {
-        atomic_fetch_or(&slot->claimed, UINT64_C(1) << what->interface);
+    if (result >= 0 && size > 0) {
+        memcpy(argument, answer_bytes, size);
     }
     return result;
-}
-
-static int set_configuration(struct shim_slot *slot, unsigned value)
-{
-    return shim_usb_ask(slot, PRELOAD_SET_CONFIGURATION, value == ~0U ? 0 : value, 0, 0);
-}
-
-static int reset(struct shim_slot *slot)
-{
-    slot->claimed = 0;
-    return shim_usb_ask(slot, PRELOAD_RESET, 0, 0, 0);
-}
-
-static int connect_info(const struct shim_slot *slot, struct usbdevfs_connectinfo *out)
-{
-    *out = (struct usbdevfs_connectinfo){.devnum = slot->info.number};
-    return 0;
-}
-
-/* The caller's structure may be shorter or longer than ours. */
-static int connect_info_ex(const struct shim_slot *slot, unsigned long request, void *out)
-{
-    struct usbdevfs_conninfo_ex info = {
-        .size = sizeof info,
-        .busnum = PRELOAD_BUS,
-        .devnum = slot->info.number,
-        .speed = slot->info.speed,
-        .num_ports = slot->info.position != 0 ? 1 : 0,
-        .ports = {(uint8_t)slot->info.position},
-    };
-    size_t size = _IOC_SIZE(request);
-
-    memset(out, 0, size);
-    memcpy(out, &info, size < sizeof info ? size : sizeof info);
-    return 0;
 }
 
 /* 0 or more, or -errno. */
 static int usb_ioctl(struct shim_slot *slot, int fd, unsigned long request, void *argument)
 {
-    const unsigned *number = argument;
-
-    if (_IOC_NR(request) == _IOC_NR(USBDEVFS_CONNINFO_EX(0)) &&
-        request == USBDEVFS_CONNINFO_EX(_IOC_SIZE(request))) {
-        return slot->gone ? -ENODEV : connect_info_ex(slot, request, argument);
-    }
     switch (request) {
     case USBDEVFS_REAPURB:
         return shim_urb_reap(slot, fd, true, argument);
@@ -253,36 +153,17 @@ static int usb_ioctl(struct shim_slot *slot, int fd, unsigned long request, void
         return shim_urb_submit(slot, fd, argument);
     case USBDEVFS_DISCARDURB:
         return shim_urb_discard(slot, argument);
-    case USBDEVFS_RESETEP:
-        return shim_usb_ask(slot, PRELOAD_RESET_ENDPOINT, *number, 0, 0);
-    case USBDEVFS_CLEAR_HALT:
-        return shim_usb_ask(slot, PRELOAD_CLEAR_HALT, *number, 0, 0);
-    case USBDEVFS_SETINTERFACE:
-        return set_interface(slot, argument);
-    case USBDEVFS_SETCONFIGURATION:
-        return set_configuration(slot, *number);
     case USBDEVFS_GETDRIVER:
         return get_driver(slot, argument);
-    case USBDEVFS_CLAIMINTERFACE:
-        return claim(slot, *number, 0);
-    case USBDEVFS_RELEASEINTERFACE:
-        return release(slot, *number);
     case USBDEVFS_DISCONNECT_CLAIM:
         return disconnect_claim(slot, argument);
     case USBDEVFS_IOCTL:
         return driver_ioctl(slot, argument);
-    case USBDEVFS_RESET:
-        return reset(slot);
-    case USBDEVFS_CONNECTINFO:
-        return connect_info(slot, argument);
-    case USBDEVFS_GET_SPEED:
-        return (int)slot->info.speed;
-    case USBDEVFS_GET_CAPABILITIES:
-        *(uint32_t *)argument = CAPABILITIES;
-        return 0;
     default:
-        return -ENOTTY;
+        break;
     }
+    int result = known(slot, request, argument);
+    return result != -ENOTTY ? result : numbers(slot, request, argument);
 }
 
 int shim_usb_ioctl(struct shim_slot *slot, int fd, unsigned long request, void *argument)

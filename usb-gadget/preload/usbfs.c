@@ -1,10 +1,6 @@
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
 #include "usb-gadget/preload/tty.h"
@@ -12,19 +8,15 @@
 /* What the kernel waits for its own control requests. */
 #define REQUEST_TIMEOUT_MS 5000
 
-/* USB_SPEED_* of linux/usb/ch9.h */
-#define SPEED_FULL     2
-#define SPEED_HIGH     3
-
-#define RECIPIENT_MASK 0x1F
-#define TO_INTERFACE   1
-#define TO_ENDPOINT    2
-#define TYPE_MASK      0x60
-#define TYPE_VENDOR    0x40
-#define DIRECTION_IN   0x80
-#define ENDPOINT_XFER  0x03 /* bmAttributes: type of an endpoint */
-#define XFER_BULK      2
-#define XFER_INTERRUPT 3
+#define RECIPIENT_MASK     0x1F
+#define TO_INTERFACE       1
+#define TO_ENDPOINT        2
+#define TYPE_MASK          0x60
+#define TYPE_VENDOR        0x40
+#define DIRECTION_IN       0x80
+#define ENDPOINT_XFER      0x03 /* bmAttributes: type of an endpoint */
+#define XFER_BULK          2
+#define XFER_INTERRUPT     3
 #define REQUEST_SETUP(type, request, value, index)                                                 \
     {                                                                                              \
         (type), (request), (uint8_t)(value), (uint8_t)((value) >> 8), (uint8_t)(index), 0, 0, 0    \
@@ -37,7 +29,7 @@ static struct usb_interface *interface_of(struct usb_device *device, uint32_t nu
     return device->configuration != 0 ? device_interface(device, number) : NULL;
 }
 
-static int claim(struct usb_handle *handle, uint32_t number, bool evict)
+static int claim(struct usb_handle *handle, uint32_t number)
 {
     struct usb_interface *interface = interface_of(handle->device, number);
 
@@ -45,16 +37,14 @@ static int claim(struct usb_handle *handle, uint32_t number, bool evict)
         return handle->device->configuration == 0 ? -EHOSTUNREACH : -ENOENT;
     }
     if (interface->owner != NULL && interface->owner != handle) {
-        usbfs_sweep(handle->server, handle); /* it may have been closed just now */
+        handle_sweep(handle->server, handle); /* it may have been closed just now */
     }
     if (interface->owner == handle) {
         return 0;
     }
-    if (interface->owner != NULL || (interface->driver != NULL && !evict)) {
+    if (interface->owner != NULL || interface->driver != NULL) {
         return -EBUSY;
     }
-    tty_evict(handle->server, handle->device, interface);
-    interface->driver = NULL;
     interface->owner = handle;
     return 0;
 }
@@ -105,7 +95,7 @@ static void release(struct usb_handle *handle, struct usb_interface *interface)
     }
 }
 
-static void release_all(struct usb_handle *handle)
+void usbfs_release_all(struct usb_handle *handle)
 {
     struct usb_device *device = handle->device;
 
@@ -119,7 +109,7 @@ static void release_all(struct usb_handle *handle)
 /* Claims what a transfer needs, as the kernel does for programs that forgot. */
 static int check_interface(struct usb_handle *handle, const struct usb_interface *interface)
 {
-    return interface->owner == handle ? 0 : claim(handle, interface->number, false);
+    return interface->owner == handle ? 0 : claim(handle, interface->number);
 }
 
 static int check_control(struct usb_handle *handle, const uint8_t setup[8])
@@ -134,7 +124,7 @@ static int check_control(struct usb_handle *handle, const uint8_t setup[8])
     switch (setup[0] & RECIPIENT_MASK) {
     case TO_INTERFACE:
         interface = interface_of(device, index);
-        return interface != NULL ? check_interface(handle, interface) : claim(handle, index, false);
+        return interface != NULL ? check_interface(handle, interface) : claim(handle, index);
     case TO_ENDPOINT:
         if ((index & ~DIRECTION_IN) == 0) {
             return 0;
@@ -292,7 +282,7 @@ static bool set_interface(struct connection *connection, const struct preload_re
 {
     const uint8_t setup[8] = REQUEST_SETUP(0x01, 11, request->length, request->number);
     struct usb_handle *handle = connection->handle;
-    int result = claim(handle, request->number, false);
+    int result = claim(handle, request->number);
     struct urb *urb;
 
     (void)data;
@@ -389,7 +379,7 @@ static int reset(struct usb_handle *handle)
     TAILQ_FOREACH(other, &handle->server->handles, entry)
     {
         if (other->device == device) {
-            release_all(other); /* usbfs knows nothing of resets, so the kernel unbinds it */
+            usbfs_release_all(other); /* usbfs knows nothing of resets, so the kernel unbinds it */
         }
     }
     if (!device_reset(device)) {
@@ -431,6 +421,32 @@ static int detach(struct usb_handle *handle, uint32_t number)
     return 0;
 }
 
+static int disconnect_claim(struct usb_handle *handle, const struct preload_request *request,
+                            const uint8_t *driver, size_t length)
+{
+    const char *name;
+    int result = driver_of(handle->device, request->number, &name);
+
+    if (result == 0) {
+        bool same = strlen(name) == length && memcmp(name, driver, length) == 0;
+        if ((request->flags & PRELOAD_IF_DRIVER && !same) ||
+            (request->flags & PRELOAD_EXCEPT_DRIVER && same)) {
+            return -EBUSY;
+        }
+        result = detach(handle, request->number);
+    }
+    return result < 0 && result != -ENODATA ? result : claim(handle, request->number);
+}
+
+static bool disconnect_claim_request(struct connection *connection,
+                                     const struct preload_request *request, const uint8_t *data,
+                                     size_t length)
+{
+    connection_reply(connection, request->tag,
+                     disconnect_claim(connection->handle, request, data, length), NULL, 0);
+    return true;
+}
+
 static int release_request(struct usb_handle *handle, uint32_t number)
 {
     struct usb_interface *interface = interface_of(handle->device, number);
@@ -455,7 +471,7 @@ static bool simple_request(struct connection *connection, const struct preload_r
     (void)data;
     switch (request->operation) {
     case PRELOAD_CLAIM:
-        result = claim(handle, request->number, request->flags & PRELOAD_CLAIM_EVICTS);
+        result = claim(handle, request->number);
         break;
     case PRELOAD_RELEASE:
         result = release_request(handle, request->number);
@@ -494,6 +510,7 @@ bool usbfs_request(struct connection *connection, const struct preload_request *
         [PRELOAD_RESET] = simple_request,
         [PRELOAD_GET_DRIVER] = simple_request,
         [PRELOAD_DETACH] = simple_request,
+        [PRELOAD_DISCONNECT_CLAIM] = disconnect_claim_request,
     };
 
     if (request->operation >= sizeof handlers / sizeof handlers[0] ||
@@ -504,224 +521,4 @@ bool usbfs_request(struct connection *connection, const struct preload_request *
         return true; /* unplugged: nobody answers any more */
     }
     return handlers[request->operation](connection, request, data, length);
-}
-
-/* --- handles --- */
-
-void usbfs_close(struct usb_handle *handle)
-{
-    struct connection *connection;
-
-    release_all(handle);
-    while ((connection = TAILQ_FIRST(&handle->connections)) != NULL) {
-        connection_close(connection);
-    }
-    TAILQ_REMOVE(&handle->server->handles, handle, entry);
-    handle->server->handle_count--;
-    if (handle->event != NULL) {
-        event_free(handle->event);
-    }
-    close(handle->socket);
-    free(handle);
-}
-
-static void on_handle(evutil_socket_t fd, short what, void *context)
-{
-    (void)fd;
-    (void)what;
-    usbfs_close(context);
-}
-
-static bool watch(struct usb_handle *handle, short what)
-{
-    if (handle->event != NULL) {
-        event_free(handle->event);
-    }
-    handle->event =
-        event_new(handle->server->base, handle->socket, what | EV_PERSIST, on_handle, handle);
-    return handle->event != NULL && event_add(handle->event, NULL) == 0;
-}
-
-void usbfs_sweep(struct preload_server *server, const struct usb_handle *keep)
-{
-    struct usb_handle *handle, *next;
-
-    for (handle = TAILQ_FIRST(&server->handles); handle != NULL; handle = next) {
-        struct pollfd hangup = {.fd = handle->socket};
-        next = TAILQ_NEXT(handle, entry);
-        if (handle != keep && poll(&hangup, 1, 0) == 1 && (hangup.revents & (POLLHUP | POLLERR))) {
-            usbfs_close(handle);
-        }
-    }
-}
-
-/* Closing our end while the token lies in it makes the visible socket signal POLLERR, as usbfs
- * does for a device that is gone. So it waits for the token. */
-static void hang_up(struct usb_handle *handle)
-{
-    uint8_t byte;
-
-    if (recv(handle->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
-        !watch(handle, EV_READ | EV_CLOSED)) {
-        usbfs_close(handle);
-    }
-}
-
-static bool has_ended(const struct usb_handle *handle)
-{
-    const struct connection *connection;
-
-    TAILQ_FOREACH(connection, &handle->connections, entry_of_handle)
-    {
-        if (!TAILQ_EMPTY(&connection->ended)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void lose(struct usb_handle *handle)
-{
-    struct connection *connection, *next;
-    struct urb *urb;
-
-    for (connection = TAILQ_FIRST(&handle->connections); connection != NULL; connection = next) {
-        next = TAILQ_NEXT(connection, entry_of_handle);
-        /* A detach has ended them all; a device that changed in a reset has not. */
-        while ((urb = TAILQ_FIRST(&connection->urbs)) != NULL && urb_cancel(urb)) {
-        }
-        connection_finish(connection);
-    }
-    handle->device = NULL;
-    hang_up(handle);
-}
-
-void usbfs_unplug(struct preload_server *server, struct usb_device *device)
-{
-    struct usb_handle *handle, *next;
-
-    /* Those first that nobody waits for. */
-    for (int waited = 0; waited < 2; waited++) {
-        for (handle = TAILQ_FIRST(&server->handles); handle != NULL; handle = next) {
-            next = TAILQ_NEXT(handle, entry);
-            if (handle->device == device && (waited == 1 || !has_ended(handle))) {
-                lose(handle);
-            }
-        }
-    }
-}
-
-/* The visible end, with the token in it; -1 with errno. */
-static int make_sockets(struct usb_handle *handle)
-{
-    static const uint8_t token[PRELOAD_TOKEN_SIZE];
-    const int least = 1;
-    int pair[2];
-    struct stat status;
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return -1;
-    }
-    handle->socket = pair[0];
-    if (setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) != 0 ||
-        send(pair[1], token, sizeof token, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof token ||
-        fstat(pair[1], &status) != 0 || !watch(handle, EV_CLOSED)) {
-        close(pair[0]);
-        close(pair[1]);
-        return -1;
-    }
-    handle->inode = status.st_ino;
-    return pair[1];
-}
-
-static void describe(const struct usb_handle *handle, struct preload_handle_info *info)
-{
-    const struct usb_device *device = handle->device;
-
-    *info = (struct preload_handle_info){
-        .inode = handle->inode,
-        .number = device->number,
-        .speed = device->port != NULL ? SPEED_FULL : SPEED_HIGH,
-        .position = device->position,
-        .flags = handle->writable ? PRELOAD_WRITABLE : 0,
-    };
-    info->descriptors_length = (uint32_t)device_descriptors(device, info->descriptors);
-}
-
-static void join(struct connection *connection, struct usb_handle *handle)
-{
-    connection->role = ROLE_HANDLE;
-    connection->handle = handle;
-    TAILQ_INSERT_TAIL(&handle->connections, connection, entry_of_handle);
-}
-
-/* Answers with the handle's description and its visible socket. */
-static void send_handle(struct connection *connection, uint64_t tag, int visible)
-{
-    struct {
-        struct preload_reply reply;
-        struct preload_handle_info info;
-    } answer = {.reply = {.tag = tag, .actual = sizeof answer.info}};
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                          .cmsg_level = SOL_SOCKET,
-                          .cmsg_type = SCM_RIGHTS}};
-    struct iovec part = {&answer, sizeof answer};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-    describe(connection->handle, &answer.info);
-    if (visible >= 0) {
-        memcpy(CMSG_DATA(&control.head), &visible, sizeof visible);
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
-    }
-    (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void usbfs_open(struct connection *connection, const struct preload_request *request)
-{
-    struct preload_server *server = connection->server;
-
-    usbfs_sweep(server, NULL);
-    struct usb_device *device = server_device(server, request->number);
-    struct usb_handle *handle = NULL;
-    if (device != NULL && server->handle_count < LINK_HANDLES_MAX) {
-        handle = calloc(1, sizeof *handle);
-    }
-    if (handle == NULL) {
-        connection_reply(connection, request->tag, device == NULL ? -ENOENT : -ENOMEM, NULL, 0);
-        return;
-    }
-    handle->server = server;
-    handle->device = device;
-    handle->writable = request->flags & PRELOAD_WRITABLE;
-    TAILQ_INIT(&handle->connections);
-    int visible = make_sockets(handle);
-    if (visible < 0) {
-        connection_reply(connection, request->tag, -errno, NULL, 0);
-        free(handle);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&server->handles, handle, entry);
-    server->handle_count++;
-    join(connection, handle);
-    send_handle(connection, request->tag, visible);
-    close(visible);
-}
-
-void usbfs_adopt(struct connection *connection, const struct preload_request *request)
-{
-    struct usb_handle *handle;
-
-    TAILQ_FOREACH(handle, &connection->server->handles, entry)
-    {
-        if (handle->inode == request->tag && handle->device != NULL) {
-            join(connection, handle);
-            send_handle(connection, request->tag, -1);
-            return;
-        }
-    }
-    connection_reply(connection, request->tag, -ENODEV, NULL, 0);
 }
