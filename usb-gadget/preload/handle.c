@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
+#include "usb-gadget/preload/passing.h"
 
 /* USB_SPEED_* of linux/usb/ch9.h */
 #define SPEED_FULL 2
@@ -180,21 +181,12 @@ static void send_handle(struct connection *connection, uint64_t tag, int visible
         struct preload_reply reply;
         struct preload_handle_info info;
     } answer = {.reply = {.tag = tag, .actual = sizeof answer.info}};
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                          .cmsg_level = SOL_SOCKET,
-                          .cmsg_type = SCM_RIGHTS}};
+    union passing passing;
     struct iovec part = {&answer, sizeof answer};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
     describe(connection->handle, &answer.info);
-    if (visible >= 0) {
-        memcpy(CMSG_DATA(&control.head), &visible, sizeof visible);
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
-    }
+    passing_give(&message, &passing, visible);
     (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

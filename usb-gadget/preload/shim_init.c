@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "usb-gadget/preload/passing.h"
 #include "usb-gadget/preload/shim.h"
 
 char shim_folder[PATH_MAX];
@@ -106,25 +107,11 @@ static long send_request(int connection, struct preload_request *request, const 
     return sent;
 }
 
-static int take_passed(struct msghdr *message)
-{
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    int fd = -1;
-
-    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
-        memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    }
-    return fd;
-}
-
 int shim_exchange(int connection, struct preload_request *request, const void *out, size_t out_size,
                   void *in, size_t *in_size, int *passed)
 {
     struct preload_reply reply;
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
+    union passing passing;
     struct iovec parts[2] = {{&reply, sizeof reply}, {in, in_size != NULL ? *in_size : 0}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     long received;
@@ -133,8 +120,7 @@ int shim_exchange(int connection, struct preload_request *request, const void *o
         return -ENODEV;
     }
     if (passed != NULL) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
+        passing_expect(&message, &passing);
     }
     do {
         received = raw(SYS_recvmsg, connection, &message, MSG_CMSG_CLOEXEC);
@@ -146,7 +132,7 @@ int shim_exchange(int connection, struct preload_request *request, const void *o
         *in_size = (size_t)received - sizeof reply;
     }
     if (passed != NULL) {
-        *passed = take_passed(&message);
+        *passed = passing_take(&message);
     }
     return reply.result != 0 ? reply.result : (int)reply.actual;
 }
