@@ -175,6 +175,7 @@ static void open_node(struct client *client, struct input *input)
     struct preload_request request = {
         .operation = how & 1 ? PRELOAD_ADOPT : PRELOAD_OPEN,
         .version = PRELOAD_PROTOCOL_VERSION,
+        .flags = how & 4 ? PRELOAD_READABLE : 0,
         .number = how & 2 || device == NULL ? 1 : device->number,
         .tag = clients[(how >> 4) % CLIENTS_MAX].inode,
     };
@@ -197,6 +198,7 @@ static const struct preload_request usual[] = {
     {.operation = PRELOAD_SET_CONFIGURATION, .number = 1},
     {.operation = PRELOAD_RESET},
     {.operation = PRELOAD_DETACH},
+    {.operation = PRELOAD_DISCONNECT_CLAIM},
     {.operation = PRELOAD_GET_DRIVER},
     /* GETSTATUS; the same with a type that the bootloader never answers; its end */
     {.operation = PRELOAD_SUBMIT, .setup = {0xA1, 3, 0, 0, 0, 0, 6, 0}, .length = 6, .tag = 1},
