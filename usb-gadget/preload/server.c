@@ -277,6 +277,46 @@ static bool listen_in(struct preload_server *server)
            event_add(server->listener_event, NULL) == 0;
 }
 
+bool preload_server_take(struct preload_server *server, int fd)
+{
+    return connection_accept(server, fd);
+}
+
+int preload_server_dial(struct preload_server *server)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        return -1;
+    }
+    if (!preload_server_take(server, pair[0])) {
+        close(pair[1]);
+        errno = EMFILE;
+        return -1;
+    }
+    return pair[1];
+}
+
+void preload_server_keep_files(struct preload_server *server)
+{
+    server->tree.kept = true;
+}
+
+int preload_server_files_lock(const struct preload_server *server)
+{
+    return server->tree.lock;
+}
+
+void preload_server_remove_files(const struct preload_server *server)
+{
+    tree_remove_files(&server->tree);
+}
+
+const char *preload_server_folder(const struct preload_server *server)
+{
+    return server->tree.folder;
+}
+
 /* --- the children's environment --- */
 
 /* Where the library may lie, seen from the program's folder; the last is absolute. */
@@ -389,12 +429,15 @@ unsigned preload_server_early_polls(const struct preload_server *server)
 
 static bool start(struct preload_server *server)
 {
-    if (!find_library(server) || !tree_create(&server->tree)) {
+    const bool library = !server->options.front_end;
+
+    if ((library && !find_library(server)) || !tree_create(&server->tree)) {
         return false;
     }
+    server->tree.linked_ttys = !library;
     server->root_hub = device_root_hub();
     return server->root_hub != NULL && tree_add(&server->tree, server->root_hub) &&
-           listen_in(server) && make_environment(server) &&
+           listen_in(server) && (!library || make_environment(server)) &&
            (!server->options.warp || warp_open(server));
 }
 

@@ -22,6 +22,10 @@ struct preload_server;
 typedef uint64_t preload_advance(void *context, uint64_t ns, bool until_event);
 
 struct preload_options {
+    /* The clients are not programs with the library but a front end in this process, which mounts
+     * the files where the programs look and calls preload_server_dial(). So neither library nor
+     * environment is needed, and a serial port's node is a link to its pty. */
+    bool front_end;
     const char
         *library; /* path of the preload library; NULL finds it beside the program or in libdir */
     bool warp;    /* clients' sleeps go through `advance` instead of passing */
@@ -42,6 +46,17 @@ bool preload_server_add(struct preload_server *server, struct root_port *port, u
 /* NULL-terminated "NAME=value" strings that a child needs (LD_PRELOAD keeps what the caller's had).
  * Owned by the server. */
 const char *const *preload_server_environment(struct preload_server *server);
+
+/* For a front end: a new connection, or -1 with errno; the server's end of one that the front end
+ * made, a SEQPACKET pair, which is closed when there is no room; and the server's folder. */
+int preload_server_dial(struct preload_server *server);
+bool preload_server_take(struct preload_server *server, int fd);
+const char *preload_server_folder(const struct preload_server *server);
+/* The files outlive the server, because programs have them mounted. Another process, forked before,
+ * removes them; until then it holds the lock that makes them somebody's. */
+void preload_server_keep_files(struct preload_server *server);
+int preload_server_files_lock(const struct preload_server *server);
+void preload_server_remove_files(const struct preload_server *server);
 
 /* Whether a client has just asked for a control transfer and may ask for the next at once. While
  * this is true, the owner of the event loop better looks for events without sleeping. */

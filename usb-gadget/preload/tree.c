@@ -574,6 +574,11 @@ bool tree_create(struct tree *tree)
     return true;
 }
 
+void tree_remove_files(const struct tree *tree)
+{
+    remove_private(AT_FDCWD, tree->folder);
+}
+
 void tree_destroy(struct tree *tree)
 {
     const int open_ones[] = {tree->root,  tree->devices, tree->nodes,
@@ -584,7 +589,9 @@ void tree_destroy(struct tree *tree)
             close(open_ones[i]);
         }
     }
-    remove_private(AT_FDCWD, tree->folder);
+    if (!tree->kept) {
+        tree_remove_files(tree);
+    }
     if (tree->lock >= 0) {
         close(tree->lock);
     }

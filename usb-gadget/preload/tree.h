@@ -14,12 +14,16 @@ struct tree {
     int lock;                                 /* held while the folder is in use */
     int root;                                 /* directory descriptors: of the folder's root */
     int devices, nodes, links, numbers, data; /* and of where devices appear */
+    bool kept;        /* tree_destroy() leaves the folder to another process */
+    bool linked_ttys; /* a serial port's node is a link to its pty */
 };
 
 /* Makes the folder (0700, on tmpfs where there is one) with what is there before the first device,
  * and removes folders of servers that died. False with errno. */
 bool tree_create(struct tree *tree);
 void tree_destroy(struct tree *tree);
+/* Removes the folder, unless tree_destroy() did. */
+void tree_remove_files(const struct tree *tree);
 
 /* Shows a device with its interfaces. False with errno: then nothing is shown. */
 bool tree_add(struct tree *tree, struct usb_device *device);

@@ -121,7 +121,8 @@ bool tree_add_tty(const struct tree *tree, const struct usb_device *device)
            put_pts_link(tree, &entries, entries.index) &&
            symlinkat(entries.node_target, tree->root, entries.by_path) == 0 &&
            (symlinkat(entries.node_target, tree->root, entries.by_id) == 0 || errno == EEXIST) &&
-           tree_put(tree, entries.node, "");
+           (tree->linked_ttys ? symlinkat(entries.pts, tree->root, entries.node) == 0
+                              : tree_put(tree, entries.node, ""));
 }
 
 void tree_hang_up_tty(const struct tree *tree, const struct usb_device *device)
