@@ -177,8 +177,12 @@ static const char **merge(const char *const *const environments[])
 
 /* In the child: never returns. Why not goes into the pipe. */
 __attribute__((noreturn)) static void become(const struct child *child, char **argv,
-                                             const char **environment, int report)
+                                             const char **environment,
+                                             const struct child_place *place, int report)
 {
+    if (place && !place->enter(place->context)) {
+        _exit(EXIT_ENVIRONMENT);
+    }
     sigaction(SIGPIPE, &child->pipe_before, NULL);
     sigaction(SIGXFSZ, &child->size_before, NULL);
     sigaction(SIGCHLD, &child->child_before, NULL);
@@ -208,8 +212,20 @@ static int await_program(struct child *child, int report)
     return why;
 }
 
+/* False with a complaint when the child, which has exited then, did not get to its place. */
+static bool await_place(struct child *child, const struct child_place *place,
+                        struct complaint *complaint)
+{
+    if (place->accept(place->context, child->pid, complaint)) {
+        return true;
+    }
+    waitpid(child->pid, NULL, 0);
+    child->pid = 0;
+    return false;
+}
+
 int child_start(struct child *child, char **argv, const char *const *const environments[],
-                struct complaint *complaint)
+                const struct child_place *place, struct complaint *complaint)
 {
     int report[2];
     const char **environment = merge(environments);
@@ -220,15 +236,19 @@ int child_start(struct child *child, char **argv, const char *const *const envir
     }
     child->pid = fork();
     if (child->pid == 0) {
-        become(child, argv, environment, report[1]);
+        become(child, argv, environment, place, report[1]);
     }
     int why = child->pid < 0 ? errno : 0;
     close(report[1]);
+    bool placed = child->pid < 0 || !place || await_place(child, place, complaint);
     if (child->pid > 0) {
         why = await_program(child, report[0]);
     }
     close(report[0]);
     free(environment);
+    if (!placed) {
+        return EXIT_ENVIRONMENT;
+    }
     if (why == 0) {
         return 0;
     }

@@ -6,6 +6,9 @@
 #include "emulator/commands.h"
 #include "emulator/session.h"
 #include "usb-gadget/preload/server.h"
+#include "usb-gadget/raw/raw.h"
+
+enum { OPT_RAW = SESSION_OPTIONS };
 
 static const struct option_row rows[] = {
     [SESSION_BOARD] = {'d', "device", "DIR",
@@ -30,6 +33,9 @@ static const struct option_row rows[] = {
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds this run: a path, or @NAME (default:\n"
                          "a name that the command gets in " CONTROL_ENVIRONMENT ")."},
+    [OPT_RAW] = {'\0', "raw", NULL,
+                 "Reach every program, static ones and those that make system calls\n"
+                 "by themselves, too. Needs user namespaces, or root."},
 };
 
 static const struct command_help help = {
@@ -46,6 +52,8 @@ static const struct command_help help = {
 struct run {
     struct session session;
     struct preload_server *server;
+    bool wants_raw;
+    struct raw *raw; /* NULL: programs are reached by the preload library */
     struct child *child;
     char **command;
 };
@@ -60,6 +68,10 @@ static int read_options(struct run *run, struct session_wish *wish, int argc, ch
         if (option < 0) {
             return option == OPTION_HELP ? -1 : EXIT_USAGE;
         }
+        if (option == OPT_RAW) {
+            run->wants_raw = true;
+            continue;
+        }
         int code = session_take_option(wish, &help, option, options.value);
         if (code != EXIT_DONE) {
             return code;
@@ -67,6 +79,10 @@ static int read_options(struct run *run, struct session_wish *wish, int argc, ch
     }
     if (options.next == argc) {
         return options_wrong(&help, "no command given");
+    }
+    if (run->wants_raw && wish->mode == TIME_WARP) {
+        return options_wrong(&help, "--time warp is for programs that can do without --raw: it "
+                                    "needs the library to let their sleeps pass");
     }
     run->command = argv + options.next;
     return session_check_options(wish, &help, PRELOAD_PORTS_MAX);
@@ -86,6 +102,7 @@ static bool plug_in(struct run *run, struct complaint *complaint)
 {
     struct desk *desk = &run->session.desk;
     const struct preload_options options = {
+        .front_end = run->wants_raw,
         .warp = desk->clock.mode == TIME_WARP,
         .advance = warp,
         .advance_context = desk,
@@ -93,6 +110,9 @@ static bool plug_in(struct run *run, struct complaint *complaint)
     run->server = preload_server_new(run->session.base, &options);
     if (!run->server) {
         return complain(complaint, "cannot make the virtual bus: %s", strerror(errno));
+    }
+    if (run->wants_raw && !(run->raw = raw_new(run->session.base, run->server))) {
+        return complain(complaint, "cannot supervise the command: %s", strerror(errno));
     }
     for (size_t i = 0; i < desk->count; i++) {
         if (!preload_server_add(run->server, &desk->boards[i]->port, (unsigned)i + 1)) {
@@ -109,9 +129,16 @@ static void child_is_over(void *context, int code)
     session->code = code;
 }
 
+/* Better known before a board has power. */
+static bool is_possible(const struct run *run, struct complaint *complaint)
+{
+    struct raw_refusal why;
+    return !run->wants_raw || raw_possible(&why) || complain(complaint, "%s", why.text);
+}
+
 static int set_up(struct run *run, const struct session_wish *wish, struct complaint *complaint)
 {
-    if (!session_begin(&run->session, wish, complaint)) {
+    if (!session_begin(&run->session, wish, complaint) || !is_possible(run, complaint)) {
         return EXIT_ENVIRONMENT;
     }
     run->child = child_new(run->session.base, child_is_over, &run->session);
@@ -129,15 +156,29 @@ static int set_up(struct run *run, const struct session_wish *wish, struct compl
 
 /* --- running --- */
 
+static bool enter_raw(void *context)
+{
+    return raw_enter(context);
+}
+
+static bool accept_raw(void *context, pid_t child, struct complaint *complaint)
+{
+    struct raw_refusal why;
+    return raw_accept(context, child, &why) || complain(complaint, "%s", why.text);
+}
+
 static int start(struct run *run, struct complaint *complaint)
 {
     char control[256];
     snprintf(control, sizeof control, CONTROL_ENVIRONMENT "=%s",
              control_address(run->session.control));
     const char *const own[] = {control, NULL};
-    const char *const *const environments[] = {preload_server_environment(run->server), own, NULL};
+    const char *const *const environments[] = {
+        run->raw ? raw_environment() : preload_server_environment(run->server), own, NULL};
+    const struct child_place raw_place = {enter_raw, accept_raw, run->raw};
     fflush(NULL);
-    return child_start(run->child, run->command, environments, complaint);
+    return child_start(run->child, run->command, environments, run->raw ? &raw_place : NULL,
+                       complaint);
 }
 
 static bool expects(void *context)
@@ -153,6 +194,9 @@ static void finish(struct run *run)
 
 static void clean_up(struct run *run)
 {
+    if (run->raw) {
+        raw_free(run->raw);
+    }
     if (run->server) {
         preload_server_free(run->server);
     }

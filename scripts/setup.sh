@@ -44,6 +44,7 @@ qemu-system-x86  | command qemu-system-x86_64
 udev             | command udevadm
 usbutils         | command lsusb
 tshark           | command tshark
+golang-go        | command go
 util-linux       | command setpriv
 nodejs           | command node
 npm              | command npm

@@ -122,6 +122,24 @@ as_user() {
     fi
 }
 
+# transfers TRACE: a trace's control transfers, without their times.
+transfers() {
+    sed -n 's/^ *[0-9.]* ms *\(.*SETUP.*\)/\1/p' "$1"
+}
+
+# raw_possible WHO...: `run --raw` works for all of them (root: as the test runs; as_user), or the test
+# cannot run here.
+raw_possible() {
+    local who
+    for who in "$@"; do
+        [ "$who" != root ] || who=
+        # shellcheck disable=SC2086 # nobody is no word
+        run $who vphoton run --raw -- true
+        [ "$status" != 3 ] || skip "$(cat "$WORK/out")"
+        expect_status 0
+    done
+}
+
 # installed: from now on the program is an installation inside the test's folder, and the clients
 # and scripts of the tests are there as well.
 installed() {

@@ -69,28 +69,7 @@ run_ok timeout 60 vphoton run -d board --events=waiting.trace -- sh waiting
 expect_line 'cat is content'
 
 # Unplugged, the port hangs up and its node is gone; plugged in again both are back.
-cat >unplug.py <<'PY'
-import os, subprocess, time, serial
-port = serial.Serial("/dev/ttyACM0", timeout=10)
-subprocess.check_call(["vphoton", "ctl", "unplug"])
-try:
-    left = port.read(1)
-except serial.SerialException:
-    left = b""
-print("hung up" if left == b"" else "still there")
-port.close()
-end = time.time() + 10
-while os.path.exists("/dev/ttyACM0") and time.time() < end:
-    time.sleep(0.01)
-print("node is", "there" if os.path.exists("/dev/ttyACM0") else "gone")
-subprocess.check_call(["vphoton", "ctl", "plug"])
-while not os.path.exists("/dev/ttyACM0") and time.time() < end:
-    time.sleep(0.01)
-again = serial.Serial("/dev/ttyACM0", timeout=10)
-again.write(b"v")
-print(again.read_until(b"\r\n"))
-PY
-run_ok vphoton run -d board -- /usr/bin/python3 unplug.py
+run_ok vphoton run -d board -- "$SOURCE_DIR/tests/tools/serial_unplug.py"
 expect_line 'hung up'
 expect_line 'node is gone'
 expect_line "b'system firmware version: 0.5.2\\n\\r\\n'"

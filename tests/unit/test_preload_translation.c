@@ -186,6 +186,11 @@ START_TEST(test_modem_lines)
     ck_assert_int_eq(request.type, PRELOAD_TTY_BREAK);
     ck_assert_uint_eq(request.length, 1);
     ck_assert_int_eq(translation_modem_bits(2), TIOCM_RTS);
+    ck_assert_int_eq(translation_break_ms(TCSBRK, 0), 250);
+    ck_assert_int_eq(translation_break_ms(TCSBRK, 1), -1);
+    ck_assert_int_eq(translation_break_ms(TCSBRKP, 3), 300);
+    ck_assert_int_eq(translation_break_ms(TCSBRKP, 0), 250);
+    ck_assert_int_eq(translation_break_ms(TCGETS, 0), -1);
     ck_assert(translation_sets_terminal(TCSETSF) && translation_sets_terminal(0x402C542B));
     ck_assert(!translation_sets_terminal(TCGETS) && !translation_sets_terminal(TCGETA));
     ck_assert(translation_is_modem(TIOCMGET) && !translation_is_modem(TIOCGWINSZ));
