@@ -25,6 +25,10 @@ static const char *const board[] = {BENCH_VPHOTON, "run", "--", NULL};
  * six seconds for this file, which dfu-util sleeps unless its time warps. */
 static const char *const board_in_dfu[] = {BENCH_VPHOTON, "run", "--dfu", "--release",
                                            "1.5.0",       "--",  NULL};
+/* The same with no library in the command. */
+static const char *const raw[] = {BENCH_VPHOTON, "run", "--raw", "--", NULL};
+static const char *const raw_in_dfu[] = {BENCH_VPHOTON, "run",   "--raw", "--dfu",
+                                         "--release",   "1.5.0", "--",    NULL};
 static const char *const board_in_warp[] = {BENCH_VPHOTON, "run",  "--dfu", "--release", "0.5.2",
                                             "--time",      "warp", "--",    NULL};
 static const char *const running_board[] = {BENCH_VPHOTON, "run", "--release", "2.2.0", "--", NULL};
@@ -141,6 +145,26 @@ static void serial_row(const char *title, const char *const *client, double reac
                               .reach = reach});
 }
 
+static void transfer_row(const char *title, const char *const *under, double reach)
+{
+    measure_print(&(struct measure_row){title, "us", least_microseconds(title, under, round_trip),
+                                        least_microseconds(title, null_device, round_trip),
+                                        GOAL_AT_MOST, reach});
+}
+
+static void raw_rows(void)
+{
+    if (!run(&(struct command){.under = raw, .what = do_nothing})) {
+        printf("(no rows for --raw: this machine forbids it)\n");
+        return;
+    }
+    wall_time_row("vphoton run --raw -- true (null: true)", START_RUNS, raw, nothing, do_nothing,
+                  GOAL_AT_MOST, 15);
+    transfer_row("control transfer through --raw", raw_in_dfu, 92);
+    wall_time_row("dfu-util download of part1, --raw, 1.5.0", DOWNLOAD_RUNS, raw_in_dfu,
+                  null_device, download, GOAL_RATIO_AT_MOST, 6);
+}
+
 int main(void)
 {
     if (access(BENCH_PART1, R_OK) != 0) {
@@ -154,15 +178,13 @@ int main(void)
     measure_heading();
     wall_time_row("vphoton run -- true (null: true)", START_RUNS, board, nothing, do_nothing,
                   GOAL_AT_MOST, 5);
-    const char *title = "control transfer through preload";
-    measure_print(&(struct measure_row){
-        title, "us", least_microseconds(title, board_in_dfu, round_trip),
-        least_microseconds(title, null_device, round_trip), GOAL_AT_MOST, 15});
+    transfer_row("control transfer through preload", board_in_dfu, 15);
     wall_time_row("dfu-util download of part1, fast, 1.5.0", DOWNLOAD_RUNS, board_in_dfu,
                   null_device, download, GOAL_RATIO_AT_MOST, 3);
     wall_time_row("dfu-util download of part1, warp, 0.5.2", DOWNLOAD_RUNS, board_in_warp,
                   null_device, download, GOAL_RATIO_AT_MOST, 3);
     serial_row("YMODEM of part1, own sender, fast, 2.2.0", send_part1, 500);
     serial_row("console reply to s, through preload, 2.2.0", ask_console, 1);
+    raw_rows();
     return 0;
 }
