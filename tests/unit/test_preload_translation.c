@@ -185,7 +185,7 @@ START_TEST(test_modem_lines)
     translate_modem(TIOCSBRK, 3, 0, &request);
     ck_assert_int_eq(request.type, PRELOAD_TTY_BREAK);
     ck_assert_uint_eq(request.length, 1);
-    ck_assert_int_eq(translation_modem_bits(2), TIOCM_RTS);
+    ck_assert_int_eq(translation_modem_bits(2), TIOCM_RTS | TIOCM_CTS);
     ck_assert_int_eq(translation_break_ms(TCSBRK, 0), 250);
     ck_assert_int_eq(translation_break_ms(TCSBRK, 1), -1);
     ck_assert_int_eq(translation_break_ms(TCSBRKP, 3), 300);

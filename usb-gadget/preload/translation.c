@@ -338,9 +338,10 @@ static uint32_t to_lines(int bits)
     return (bits & TIOCM_DTR ? 1u : 0u) | (bits & TIOCM_RTS ? 2u : 0u);
 }
 
+/* "Clear to send" is always set: CDC-ACM cannot tell (Linux drivers/usb/class/cdc-acm.c). */
 int translation_modem_bits(uint32_t lines)
 {
-    return (lines & 1 ? TIOCM_DTR : 0) | (lines & 2 ? TIOCM_RTS : 0);
+    return (lines & 1 ? TIOCM_DTR : 0) | (lines & 2 ? TIOCM_RTS : 0) | TIOCM_CTS;
 }
 
 void translate_modem(unsigned long ioctl, uint32_t lines, int argument,
