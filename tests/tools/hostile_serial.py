@@ -6,6 +6,7 @@ import fcntl
 import os
 import random
 import select
+import subprocess
 import sys
 import termios
 import time
@@ -157,6 +158,7 @@ def never_read(port, _source):
     """Questions without end, and nobody hears the answers."""
     while port.ready(True, 3)[1]:
         port.write(b"s" * 4096)
+    subprocess.check_call(("vphoton", "ctl", "status"), stdout=subprocess.DEVNULL)
     port.reopen()
 
 

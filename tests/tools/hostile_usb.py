@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""hostile_usb.py ID: control requests that no tool sends, and what a board of 2.2.0 says and costs
-afterwards."""
+"""hostile_usb.py RELEASE ID: control requests that no tool sends, and what a board says and costs
+afterwards. Before 0.8.0 there is no service to ask, and some requests are never answered at all."""
 import sys
 
 import usb.core
@@ -11,9 +11,10 @@ TO_HOST, TO_DEVICE = 0xC0, 0x40
 INIT, CHECK, SEND, RECV, RESET, RAW = 1, 2, 3, 4, 5, 0x50
 SERVICE_REPLY = 64
 DEVICE_ID = 20
-# They end the board's life, as they should: reset, factory reset, DFU mode, safe mode.
-RESTARTS = (40, 41, 50, 60)
+# They end the board's life, as they should: reset, factory reset, DFU mode, safe mode; in 0.6.x listening.
+RESTARTS = (40, 41, 50, 60, 70)
 STALL = 32
+STRING = 0x0300
 PENDING = "0200"
 BUSY, NOT_FOUND, NO_MEMORY = "010000000300", "010000000500", "010000000400"
 
@@ -24,20 +25,22 @@ def expect(what, found, wanted):
 
 
 class Board:
+    TIMEOUT = 5000
+
     def __init__(self):
         self.device = usb.core.find(idVendor=0x2B04, idProduct=0xC006)
 
     def ask(self, request, value, index, length=SERVICE_REPLY):
         """The reply in hexadecimal, or the number of the error."""
         try:
-            return bytes(self.device.ctrl_transfer(TO_HOST, request, value, index, length)).hex()
+            return bytes(self.device.ctrl_transfer(TO_HOST, request, value, index, length, self.TIMEOUT)).hex()
         except usb.core.USBError as error:
             return error.errno
 
     def send(self, request, value, index, data):
         """0, or the number of the error."""
         try:
-            return self.device.ctrl_transfer(TO_DEVICE, request, value, index, data) - len(data)
+            return self.device.ctrl_transfer(TO_DEVICE, request, value, index, data, self.TIMEOUT) - len(data)
         except usb.core.USBError as error:
             return error.errno
 
@@ -59,7 +62,15 @@ class Board:
         number = self.begin(0)
         expect("a request", self.outcome(number), "0d00000000001a00000000000000")
         reply = self.ask(RECV, 0, number, 26)
-        expect("device id", bytes.fromhex(reply)[2:].decode(), sys.argv[1])
+        expect("device id", bytes.fromhex(reply)[2:].decode(), sys.argv[2])
+
+
+class BoardWithoutService(Board):
+    TIMEOUT = 20
+
+    def expect_answers(self):
+        found = bytes(self.device.ctrl_transfer(0x80, 6, STRING | 2, 0x409, 255))[2:].decode("utf-16-le")
+        expect("product", found, "Photon with WiFi" if sys.argv[1] < "0.6.0" else "Photon")
 
 
 def five_at_once(board, _source):
@@ -89,7 +100,7 @@ def wrong_numbers(board, _source):
 
 
 def anything(board, source):
-    for _ in range(5000):
+    for _ in range(5000 if board.TIMEOUT > 1000 else 500):
         request = source.choice((INIT, CHECK, SEND, RECV, RESET, RAW, source.randrange(256)))
         value = source.choice((0, 1, 10, 2048, 2049, 65535, source.randrange(65536)))
         index = source.choice((0, 1, 2, 4, source.randrange(300), source.randrange(65536)))
@@ -103,4 +114,7 @@ def anything(board, source):
 
 
 if __name__ == "__main__":
-    hostile.attack(Board(), (five_at_once, wrong_lengths, wrong_numbers, anything))
+    if sys.argv[1] < "0.8.0":
+        hostile.attack(BoardWithoutService(), (anything,))
+    else:
+        hostile.attack(Board(), (five_at_once, wrong_lengths, wrong_numbers, anything))

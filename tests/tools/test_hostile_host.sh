@@ -12,9 +12,11 @@ vphoton new board --release 2.2.0 --id $id
 run_ok timeout 110 vphoton run -t warp -d board -- "$tools/hostile_serial.py"
 expect_lines 4 ': answers,'
 cat out
-vphoton new another --release 2.2.0 --id $id
-run_ok timeout 110 vphoton run -d another -- "$tools/hostile_usb.py" $id
-expect_lines 4 ': answers,'
-cat out
-run_ok vphoton run -d another -- "$tools/serial_ask.py" /dev/ttyACM0 v
-expect_line "b'system firmware version: 2.2.0\\n\\r\\n'"
+for release in 0.5.2 0.6.3 2.2.0; do
+    vphoton new board-$release --release $release --id $id
+    run_ok timeout 110 vphoton run -d board-$release -- "$tools/hostile_usb.py" $release $id
+    expect_text 'anything: answers,'
+    cat out
+    run_ok vphoton run -d board-$release -- "$tools/serial_ask.py" /dev/ttyACM0 v
+    expect_line "b'system firmware version: $release\\n\\r\\n'"
+done
