@@ -7,6 +7,9 @@
 #include "dct_format.h"
 #include "little_endian.h"
 
+/* The driver tries to program what is write-protected again and again, for 10 to 20 ms in all. */
+#define GIVING_UP_NS UINT64_C(15000000)
+
 /* write_incomplete = 0, is_current = 1. */
 #define STATE_CURRENT UINT16_C(0x0100)
 
@@ -101,10 +104,19 @@ static bool write_in_place(struct flash *flash, const struct dct_change *change)
 static enum dct_status swap_write(struct flash *flash, const struct dct_rules *rules,
                                   const struct dct_change *change)
 {
+    enum dct_status status;
+
     if (rules->in_place && write_in_place(flash, change)) {
         return DCT_OK;
     }
-    return change->end > MAP_DCT_SIZE ? DCT_ERROR : move(flash, rules, change);
+    if (change->end > MAP_DCT_SIZE) {
+        return DCT_ERROR;
+    }
+    status = move(flash, rules, change);
+    if (status == DCT_ERROR && flash_powered(flash)) {
+        flash_set_clock(flash, flash_clock(flash) + GIVING_UP_NS);
+    }
+    return status;
 }
 
 const struct dct_driver dct_swap = {

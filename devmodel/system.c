@@ -19,12 +19,11 @@
 struct pace {
     uint64_t before_white_ns; /* CRC of the parts, where they are checked */
     uint64_t user_check_ns, watchdog_flag_ns, attach_ns;
+    uint64_t listen_ns; /* from the pull-up to the blue LED */
 };
-static const struct pace pace_old = {0, 10 * MS, 2 * MS, 21 * MS};
-static const struct pace pace_old_changed_cause = {0, 80 * MS, 2 * MS, 50 * MS};
-static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS};
-/* From the pull-up to the blue LED. */
-#define LISTEN_NS (13 * MS)
+static const struct pace pace_old = {0, 10 * MS, 2 * MS, 21 * MS, 13 * MS};
+static const struct pace pace_old_changed_cause = {0, 80 * MS, 2 * MS, 50 * MS, 13 * MS};
+static const struct pace pace_from_0_7 = {9 * MS, 6 * MS, 8 * MS, 18 * MS, 76 * MS};
 
 /* One hard fault: SOS twice, then the release build resets. */
 #define SOS_NS         (10400 * MS)
@@ -350,7 +349,7 @@ static bool listening_asked(struct photon *photon)
     return asked;
 }
 
-static void run(struct photon *photon)
+static void run(struct photon *photon, const struct pace *pace)
 {
     photon->life = LIFE_SYSTEM;
     engine_stop_timer(photon, TIMER_WATCHDOG);
@@ -358,7 +357,7 @@ static void run(struct photon *photon)
     cdc_begin(&photon->system.cdc);
     photon->usb.function = &system_function;
     engine_attach(photon, true);
-    cpu_spend(photon, LISTEN_NS);
+    cpu_spend(photon, pace->listen_ns);
     listening_begin(photon, listening_asked(photon));
 }
 
@@ -388,7 +387,7 @@ static void start(struct photon *photon, const struct pace *pace)
         return;
     }
     cpu_spend(photon, pace->attach_ns);
-    run(photon);
+    run(photon, pace);
 }
 
 static const struct pace *choose_pace(const struct photon *photon)
