@@ -105,12 +105,31 @@ static bool write_slot(struct photon *photon, size_t number, size_t offset, cons
     return settings_write(photon, address, data, length) != SETTINGS_HUNG;
 }
 
+static void show_colour(struct photon *photon, uint32_t colour)
+{
+    if (colour != 0) {
+        engine_led(photon, LED_TOGGLE, colour, TOGGLE_MS);
+    }
+}
+
+/* The LED begins to toggle at a tick, and there is none during the erase. */
+static enum module_copy_status copy_module(struct photon *photon, const struct module_copy *copy,
+                                           uint32_t colour)
+{
+    enum module_copy_status status = module_flash_copy_begin(photon->flash, copy);
+
+    if (status != MODULE_COPY_OK) {
+        return status;
+    }
+    show_colour(photon, colour);
+    return module_flash_copy_finish(photon->flash, copy);
+}
+
 static void copy_pending(struct photon *photon, const struct module_slot *slot)
 {
     struct module_copy copy = copy_of_slot(photon, slot);
 
-    engine_led(photon, LED_TOGGLE, LED_MAGENTA, TOGGLE_MS);
-    switch (module_flash_copy(photon->flash, &copy)) {
+    switch (copy_module(photon, &copy, LED_MAGENTA)) {
     case MODULE_COPY_OK:
         engine_boot_event(photon, "pending module copied");
         settings_flash_written(photon, slot->destination);
@@ -194,8 +213,18 @@ static void enter_dfu(struct photon *photon)
     engine_attach(photon, true);
 }
 
-/* Ends in a reset (true), or found nothing to restore and no valid system (false). */
-static bool factory_reset(struct photon *photon)
+/* Green, where the bootloader shows at once what it is about to do; the button's stage has been
+ * shown. */
+static void show_factory_reset(struct photon *photon)
+{
+    if (!photon->boot.quirks->green_after_erase || photon->boot.stage >= STAGE_FACTORY) {
+        engine_led(photon, LED_TOGGLE, LED_GREEN, TOGGLE_MS);
+    }
+}
+
+/* Ends in a reset (true), or found nothing to restore and no valid system (false). `colour` 0 is
+ * dark. */
+static bool factory_reset(struct photon *photon, uint32_t colour)
 {
     struct module_copy copy = factory_copy(photon);
     struct system_flags *flags = &photon->boot.flags;
@@ -203,7 +232,7 @@ static bool factory_reset(struct photon *photon)
     if (lost(photon)) {
         return true;
     }
-    if (module_flash_copy(photon->flash, &copy) == MODULE_COPY_OK) {
+    if (copy_module(photon, &copy, colour) == MODULE_COPY_OK) {
         engine_boot_event(photon, "factory reset: application restored");
         flags->factory_reset = 0xFFFF;
         flags->ota_flashed = 0;
@@ -217,6 +246,7 @@ static bool factory_reset(struct photon *photon)
     if (settings_save_flags(photon) == SETTINGS_HUNG) {
         return true;
     }
+    show_colour(photon, colour);
     if (part1_valid(photon)) {
         engine_reset(photon, CAUSE_SOFTWARE, "nothing to restore");
         return true;
@@ -251,8 +281,8 @@ static void act(struct photon *photon)
         return;
     }
     if (boot->factory) {
-        engine_led(photon, LED_TOGGLE, LED_GREEN, TOGGLE_MS);
-        if (!factory_reset(photon)) {
+        show_factory_reset(photon);
+        if (!factory_reset(photon, LED_GREEN)) {
             enter_dfu(photon);
         }
         return;
@@ -273,7 +303,7 @@ static void act(struct photon *photon)
     }
     engine_boot_event(photon, "system-part1 is not valid");
     engine_led(photon, LED_OFF, 0, 0);
-    if (!factory_reset(photon)) {
+    if (!factory_reset(photon, 0)) {
         enter_dfu(photon);
     }
 }
@@ -493,7 +523,7 @@ void bootloader_start(struct photon *photon, uint32_t cause)
     boot->ota = boot->flags.ota_update == FLAGS_OTA_AVAILABLE;
     boot->factory = boot->flags.factory_reset == FLAGS_FACTORY_RESET;
     if (boot->factory) {
-        engine_led(photon, LED_TOGGLE, LED_GREEN, TOGGLE_MS);
+        show_factory_reset(photon);
     }
     read_health(photon);
     if (lost(photon)) {

@@ -162,10 +162,23 @@ bool module_flash_copy_allowed(const struct flash *flash, const struct module_co
            flash_contains(copy->destination, copy->length) && acceptable(flash, copy);
 }
 
-enum module_copy_status module_flash_copy(struct flash *flash, const struct module_copy *copy)
+enum module_copy_status module_flash_copy_begin(struct flash *flash, const struct module_copy *copy)
 {
     if (!module_flash_copy_allowed(flash, copy)) {
         return MODULE_COPY_REFUSED;
     }
-    return erase(flash, copy) && program(flash, copy) ? MODULE_COPY_OK : MODULE_COPY_FAILED;
+    return erase(flash, copy) ? MODULE_COPY_OK : MODULE_COPY_FAILED;
+}
+
+enum module_copy_status module_flash_copy_finish(struct flash *flash,
+                                                 const struct module_copy *copy)
+{
+    return program(flash, copy) ? MODULE_COPY_OK : MODULE_COPY_FAILED;
+}
+
+enum module_copy_status module_flash_copy(struct flash *flash, const struct module_copy *copy)
+{
+    enum module_copy_status status = module_flash_copy_begin(flash, copy);
+
+    return status == MODULE_COPY_OK ? module_flash_copy_finish(flash, copy) : status;
 }

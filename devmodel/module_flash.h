@@ -51,8 +51,14 @@ enum module_copy_status {
 
 /* The tests alone: would module_flash_copy() begin? */
 bool module_flash_copy_allowed(const struct flash *flash, const struct module_copy *copy);
-/* Tests the source as the flags ask, lifts the write protection of the destination's sectors,
- * erases and programs them. */
+/* Tests the source as the flags ask, lifts the write protection of the destination's sectors and
+ * erases them; MODULE_COPY_OK: they can be programmed. */
+__attribute__((warn_unused_result)) enum module_copy_status
+module_flash_copy_begin(struct flash *flash, const struct module_copy *copy);
+/* Programs them. */
+__attribute__((warn_unused_result)) enum module_copy_status
+module_flash_copy_finish(struct flash *flash, const struct module_copy *copy);
+/* Both. */
 __attribute__((warn_unused_result)) enum module_copy_status
 module_flash_copy(struct flash *flash, const struct module_copy *copy);
 

@@ -44,6 +44,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_ALL_STAGES,
         .cancel_at_safe_mode_stage = false,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "3b",
@@ -77,6 +78,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_ALL_STAGES,
         .cancel_at_safe_mode_stage = false,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "3a",
@@ -110,6 +112,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_ALL_STAGES,
         .cancel_at_safe_mode_stage = false,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "4",
@@ -143,6 +146,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "5",
@@ -176,6 +180,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "7",
@@ -209,6 +214,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "8",
@@ -242,6 +248,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "11",
@@ -275,6 +282,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = false,
+        .green_after_erase = true,
     },
     {
         .name = "101",
@@ -308,6 +316,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_DFU_IF_NO_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = true,
+        .green_after_erase = false,
     },
     {
         .name = "501",
@@ -341,6 +350,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_SKIP_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = true,
+        .green_after_erase = false,
     },
     {
         .name = "1006",
@@ -374,6 +384,7 @@ static const struct bootloader_quirks rows[] = {
         .button = BUTTON_SKIP_FACTORY,
         .cancel_at_safe_mode_stage = true,
         .watchdog_needs_part2 = true,
+        .green_after_erase = false,
     },
 };
 

@@ -87,6 +87,8 @@ struct bootloader_quirks {
     bool
         cancel_at_safe_mode_stage; /* the 1 s stage cancels pending OTA and factory flags already */
     bool watchdog_needs_part2;     /* the watchdog is armed only when part2's version is >= 200 */
+    bool green_after_erase; /* the LED of a factory reset waits for a tick, and the erase holds that
+                               up; later images light it at once */
 };
 
 /* The row for the installed image, or NULL when no row is old enough. */
