@@ -4,18 +4,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include "emulator/activation.h"
 #include "emulator/commands.h"
 #include "emulator/listener.h"
 #include "emulator/readiness.h"
 #include "emulator/redir_sockets.h"
 #include "emulator/session.h"
+#include "emulator/vhci_local.h"
 #include "usb-gadget/usbip/server.h"
+
+/* FileDescriptorName= of a socket unit. */
+#define USBIP_SOCKET_NAME "usbip"
 
 /* Device numbers on the wire are 16 bits. */
 #define SERVE_BOARDS_MAX 65000
 
-enum { OPT_COUNT = SESSION_OPTIONS, OPT_USBIP, OPT_USBREDIR, OPT_ALLOW_REMOTE, OPT_READY_FD };
+enum {
+    OPT_COUNT = SESSION_OPTIONS,
+    OPT_USBIP,
+    OPT_USBREDIR,
+    OPT_VHCI_LOCAL,
+    OPT_ALLOW_REMOTE,
+    OPT_READY_FD
+};
 
 static const struct option_row rows[] = {
     [SESSION_BOARD] = {'d', "device", "DIR",
@@ -47,6 +61,9 @@ static const struct option_row rows[] = {
                       "Serve usbredir (QEMU, SPICE) there: the path of a socket file,\n"
                       "or ADDRESS:PORT. The first is board 1's, the second board 2's;\n"
                       "or a single one with % for the board's number."},
+    [OPT_VHCI_LOCAL] = {'\0', "vhci-local", NULL,
+                        "Plug the boards into this Linux kernel, with no network. Needs\n"
+                        "root and the kernel module vhci_hcd."},
     [OPT_ALLOW_REMOTE] = {'\0', "allow-remote", NULL,
                           "Listen where other machines reach it, too. Whoever can\n"
                           "connect can flash the boards: there are no passwords."},
@@ -64,15 +81,17 @@ static const struct command_help help = {
     .rows = rows,
     .count = sizeof rows / sizeof rows[0],
     .notes = "Each board has one host at a time. A service manager that wants to know is told\n"
-             "when hosts can connect (sd_notify).",
+             "when hosts can connect (sd_notify), and may open the sockets for USB/IP itself\n"
+             "(FileDescriptorName=usbip).",
 };
 
 struct serve_wish {
     struct session_wish session;
+    struct activation activation;
     const char *usbip;
     const char **usbredir;
     size_t usbredir_count;
-    bool allow_remote;
+    bool vhci_local, allow_remote;
     int ready; /* -1: nobody waits for it */
 };
 
@@ -81,6 +100,7 @@ struct serve {
     struct outlet *outlets;
     struct event *stops[3];
     struct usbip_server *usbip;
+    struct vhci_local *vhci_local;
     struct redir_sockets *usbredir;
 };
 
@@ -119,6 +139,9 @@ static int take_option(struct serve_wish *wish, int option, const char *value)
         return EXIT_DONE;
     case OPT_USBREDIR:
         return options_collect(&help, &wish->usbredir, &wish->usbredir_count, value);
+    case OPT_VHCI_LOCAL:
+        wish->vhci_local = true;
+        return EXIT_DONE;
     case OPT_ALLOW_REMOTE:
         wish->allow_remote = true;
         return EXIT_DONE;
@@ -151,9 +174,10 @@ static int read_options(struct serve_wish *wish, int argc, char **argv)
         return options_wrong(&help, "time warp shortens the sleeps of a command that it starts: "
                                     "that is `run`; real or fast expected");
     }
-    if (!wish->usbip && wish->usbredir_count == 0) {
-        return options_wrong(&help, "no way for hosts to reach the boards; --usbip or --usbredir "
-                                    "expected");
+    if (!wish->usbip && wish->usbredir_count == 0 && !wish->vhci_local &&
+        wish->activation.count == 0) {
+        return options_wrong(&help, "no way for hosts to reach the boards; --usbip, --usbredir or "
+                                    "--vhci-local expected");
     }
     return session_check_options(&wish->session, &help, SERVE_BOARDS_MAX);
 }
@@ -182,6 +206,16 @@ static bool watch_signals(struct serve *serve, struct complaint *complaint)
     return true;
 }
 
+/* A board's directory is several open files, its host one. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* then the first file too many says so */
+    }
+}
+
 static bool make_outlets(struct serve *serve, struct complaint *complaint)
 {
     struct desk *desk = &serve->session.desk;
@@ -196,21 +230,63 @@ static bool make_outlets(struct serve *serve, struct complaint *complaint)
     return true;
 }
 
+/* Takes the socket over. */
+static bool serve_usbip_at(struct serve *serve, int listener, struct complaint *complaint)
+{
+    char name[LISTENER_NAME_MAX];
+    listener_name(listener, name);
+    printf("USB/IP at %s\n", name);
+    return usbip_server_listen(serve->usbip, listener) || complain(complaint, "memory is short");
+}
+
 static bool open_usbip(struct serve *serve, const struct serve_wish *wish,
                        struct complaint *complaint)
 {
-    char name[LISTENER_NAME_MAX];
     int listener = listener_open(wish->usbip, wish->allow_remote, complaint);
     if (listener < 0) {
         return complain_about(complaint, "--usbip");
     }
-    listener_name(listener, name);
+    return serve_usbip_at(serve, listener, complaint);
+}
+
+/* The sockets of a socket unit, which may have none of this name. */
+static bool open_activated(struct serve *serve, struct serve_wish *wish,
+                           struct complaint *complaint)
+{
+    for (int fd = activation_take(&wish->activation, USBIP_SOCKET_NAME); fd >= 0;
+         fd = activation_take(&wish->activation, USBIP_SOCKET_NAME)) {
+        if (!listener_check(fd, wish->allow_remote, complaint)) {
+            close(fd);
+            return complain_about(complaint, "socket unit");
+        }
+        if (!serve_usbip_at(serve, fd, complaint)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool open_vhci_local(struct serve *serve, struct complaint *complaint)
+{
+    serve->vhci_local =
+        vhci_local_new(serve->usbip, serve->outlets, serve->session.desk.count, complaint);
+    return serve->vhci_local || complain_about(complaint, "--vhci-local");
+}
+
+/* The server of USB/IP, and those who use it. */
+static bool open_usbip_links(struct serve *serve, struct serve_wish *wish,
+                             struct complaint *complaint)
+{
+    if (!wish->usbip && !wish->vhci_local && wish->activation.count == 0) {
+        return true;
+    }
     serve->usbip = usbip_server_new(serve->session.base, serve->outlets, serve->session.desk.count);
-    if (!serve->usbip || !usbip_server_listen(serve->usbip, listener)) {
+    if (!serve->usbip) {
         return complain(complaint, "memory is short");
     }
-    printf("USB/IP at %s\n", name);
-    return true;
+    return open_activated(serve, wish, complaint) &&
+           (!wish->usbip || open_usbip(serve, wish, complaint)) &&
+           (!wish->vhci_local || open_vhci_local(serve, complaint));
 }
 
 static bool open_usbredir(struct serve *serve, const struct serve_wish *wish,
@@ -225,18 +301,18 @@ static bool open_usbredir(struct serve *serve, const struct serve_wish *wish,
     return serve->usbredir;
 }
 
-static int set_up(struct serve *serve, const struct serve_wish *wish, struct complaint *complaint)
+static int set_up(struct serve *serve, struct serve_wish *wish, struct complaint *complaint)
 {
     struct session *session = &serve->session;
     if (!session_begin(session, &wish->session, complaint) || !watch_signals(serve, complaint)) {
         return EXIT_ENVIRONMENT;
     }
+    allow_many_files();
     int code = session_fill(session, complaint);
     if (code != EXIT_DONE) {
         return code;
     }
-    bool good = make_outlets(serve, complaint) &&
-                (!wish->usbip || open_usbip(serve, wish, complaint)) &&
+    bool good = make_outlets(serve, complaint) && open_usbip_links(serve, wish, complaint) &&
                 (wish->usbredir_count == 0 || open_usbredir(serve, wish, complaint)) &&
                 session_listen(session, complaint);
     return good ? EXIT_DONE : EXIT_ENVIRONMENT;
@@ -256,6 +332,7 @@ static void say_ready(const struct serve *serve, const struct serve_wish *wish)
 
 static void clean_up(struct serve *serve)
 {
+    vhci_local_free(serve->vhci_local);
     if (serve->usbip) {
         usbip_server_free(serve->usbip);
     }
@@ -273,7 +350,7 @@ static void clean_up(struct serve *serve)
 }
 
 /* The program's exit code. */
-static int serve_boards(struct serve *serve, const struct serve_wish *wish)
+static int serve_boards(struct serve *serve, struct serve_wish *wish)
 {
     struct complaint complaint;
     int code = set_up(serve, wish, &complaint);
@@ -294,6 +371,7 @@ int cmd_serve(int argc, char **argv)
 {
     struct serve_wish wish = {.session = SESSION_WISH, .ready = -1};
     struct serve serve = {0};
+    activation_begin(&wish.activation);
     int code = read_options(&wish, argc, argv);
     if (code == EXIT_DONE) {
         code = serve_boards(&serve, &wish);

@@ -113,8 +113,11 @@ bool listener_check(int fd, bool allow_remote, struct complaint *complaint)
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     char name[LISTENER_NAME_MAX];
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
-        return complain(complaint, "descriptor %d is no socket: %s", fd, strerror(errno));
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens) {
+        return complain(complaint, "descriptor %d is no socket that listens", fd);
     }
     if (!allow_remote && !is_loopback((struct sockaddr *)&address)) {
         listener_name(fd, name);

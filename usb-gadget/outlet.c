@@ -13,6 +13,9 @@ static void on_event(evutil_socket_t fd, short what, void *context)
         outlet->told = outlet->port->generation;
         outlet->changed(outlet->holder, outlet);
     }
+    if (outlet->offered != NULL && !outlet_taken(outlet) && root_port_attached(outlet->port)) {
+        outlet->offered(outlet->suitor, outlet);
+    }
 }
 
 /* Called from deep inside a transfer, so the news waits for the event loop. */
@@ -62,6 +65,14 @@ void outlet_give_back(struct outlet *outlet)
     outlet->changed = NULL;
     outlet->holder = NULL;
     root_port_bus_reset(outlet->port);
+    event_active(outlet->event, EV_TIMEOUT, 0);
+}
+
+void outlet_offer(struct outlet *outlet, outlet_changed *offered, void *suitor)
+{
+    outlet->offered = offered;
+    outlet->suitor = suitor;
+    event_active(outlet->event, EV_TIMEOUT, 0);
 }
 
 bool outlet_taken(const struct outlet *outlet)

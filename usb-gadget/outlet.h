@@ -27,6 +27,8 @@ struct outlet {
     /* The outlet's own. */
     outlet_changed *changed;
     void *holder;
+    outlet_changed *offered;
+    void *suitor;
     struct event *event;
     struct usb_identity identity;
     uint64_t asked; /* generation in which the board was last asked who it is */
@@ -45,6 +47,9 @@ bool outlet_take(struct outlet *outlet, outlet_changed *changed, void *holder);
  * go of a device. */
 void outlet_give_back(struct outlet *outlet);
 bool outlet_taken(const struct outlet *outlet);
+/* From now on calls `offered` with `suitor` from the event loop whenever the board is attached and
+ * nobody has it, and something of that is new; also now. It may take the outlet or leave it. */
+void outlet_offer(struct outlet *outlet, outlet_changed *offered, void *suitor);
 
 /* Who the attached board is: of this attach, asked for once. NULL when it is not attached, or did
  * not say, or nobody has asked yet and it is taken. */

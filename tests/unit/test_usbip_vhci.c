@@ -49,13 +49,12 @@ START_TEST(test_what_is_no_status_has_no_ports)
         "hs  99999999999999999999 004 000\n",
         "0000 00x\n",
         "usb 0001 004 000\n",
-        "hs  0000 04",
         "\xFF\xFE 4 4 4",
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         int found = vhci_free_port(texts[i], 0);
-        ck_assert_msg(found == VHCI_NO_PORT || i == 10, "text %zu: port %d", i, found);
+        ck_assert_msg(found == VHCI_NO_PORT, "text %zu: port %d", i, found);
     }
 }
 END_TEST

@@ -39,9 +39,19 @@ static bool take_operation(struct usbip_connection *connection)
     }
 }
 
-static bool take_busid(struct usbip_connection *connection)
+void usbip_begin(struct usbip_connection *connection)
 {
     struct usbip_server *server = connection->server;
+
+    evtimer_del(connection->timer);
+    TAILQ_REMOVE(&server->guests, connection, entry);
+    server->guest_count--;
+    TAILQ_INSERT_TAIL(&server->holders, connection, entry);
+    connection->stage = USBIP_STAGE_HEADER;
+}
+
+static bool take_busid(struct usbip_connection *connection)
+{
     char busid[USBIP_BUSID_SIZE];
 
     memcpy(busid, connection->head, sizeof busid);
@@ -49,11 +59,7 @@ static bool take_busid(struct usbip_connection *connection)
     if (!usbip_import(connection, busid)) {
         return start_leaving(connection);
     }
-    evtimer_del(connection->timer);
-    TAILQ_REMOVE(&server->guests, connection, entry);
-    server->guest_count--;
-    TAILQ_INSERT_TAIL(&server->holders, connection, entry);
-    connection->stage = USBIP_STAGE_HEADER;
+    usbip_begin(connection);
     return true;
 }
 
@@ -306,13 +312,13 @@ static void set_options(int fd)
     }
 }
 
-bool usbip_connect(struct usbip_server *server, int fd)
+struct usbip_connection *usbip_connect(struct usbip_server *server, int fd)
 {
     struct usbip_connection *connection = calloc(1, sizeof *connection);
 
     if (connection == NULL) {
         close(fd);
-        return false;
+        return NULL;
     }
     connection->server = server;
     connection->fd = fd;
@@ -326,9 +332,9 @@ bool usbip_connect(struct usbip_server *server, int fd)
         connection->writable == NULL || connection->timer == NULL ||
         event_add(connection->readable, NULL) != 0) {
         free_parts(connection);
-        return false;
+        return NULL;
     }
     set_options(fd);
     become_guest(connection);
-    return true;
+    return connection;
 }

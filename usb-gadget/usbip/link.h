@@ -10,7 +10,7 @@
 #include "usb-gadget/usbip/server.h"
 
 /* All boards hang on one bus. */
-#define USBIP_BUS 1
+#define USBIP_BUS 1u
 
 /* Connections without a board: one more, and the oldest of them goes. */
 #define USBIP_GUESTS_MAX 64
@@ -79,8 +79,11 @@ static inline unsigned usbip_device_number(const struct outlet *outlet)
 
 /* --- connection.c --- */
 
-/* Serves a connected socket, and takes it over, also when memory is short and false comes back. */
-bool usbip_connect(struct usbip_server *server, int fd);
+/* Serves a connected socket, and takes it over; NULL, with the socket closed, when memory is short.
+ */
+struct usbip_connection *usbip_connect(struct usbip_server *server, int fd);
+/* It has an outlet now: commands follow. */
+void usbip_begin(struct usbip_connection *connection);
 /* Sends soon. */
 void usbip_send(struct usbip_connection *connection, const void *bytes, size_t length);
 /* Lets go of the board; the replies so far still go out. */
@@ -92,6 +95,8 @@ void usbip_close(struct usbip_connection *connection);
 void usbip_devlist(struct usbip_connection *connection);
 /* Answers and, if it is granted, takes the outlet. */
 bool usbip_import(struct usbip_connection *connection, const char *busid);
+/* Takes the outlet (NULL: there is none) if its board can be had. */
+enum usbip_status usbip_take(struct usbip_connection *connection, struct outlet *outlet);
 
 /* --- urb.c --- */
 

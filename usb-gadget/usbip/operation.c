@@ -19,7 +19,7 @@ static uint16_t word(const uint8_t *at)
 
 static void busid_of(const struct outlet *outlet, char busid[USBIP_BUSID_SIZE])
 {
-    snprintf(busid, USBIP_BUSID_SIZE, "%d-%u", USBIP_BUS, outlet->number);
+    snprintf(busid, USBIP_BUSID_SIZE, "%u-%u", USBIP_BUS, outlet->number);
 }
 
 static void describe(const struct outlet *outlet, const struct usb_identity *identity,
@@ -137,7 +137,7 @@ static void on_change(void *holder, struct outlet *outlet)
     usbip_leave(holder);
 }
 
-static enum usbip_status take(struct usbip_connection *connection, struct outlet *outlet)
+enum usbip_status usbip_take(struct usbip_connection *connection, struct outlet *outlet)
 {
     if (outlet == NULL || !root_port_attached(outlet->port)) {
         return USBIP_NO_DEVICE;
@@ -161,7 +161,7 @@ static enum usbip_status take(struct usbip_connection *connection, struct outlet
 bool usbip_import(struct usbip_connection *connection, const char *busid)
 {
     struct outlet *outlet = find(connection->server, busid);
-    enum usbip_status status = take(connection, outlet);
+    enum usbip_status status = usbip_take(connection, outlet);
 
     send_operation(connection, USBIP_REPLY_IMPORT, status);
     if (status == USBIP_OK) {

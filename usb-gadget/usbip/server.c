@@ -74,7 +74,27 @@ bool usbip_server_listen(struct usbip_server *server, int fd)
 
 bool usbip_server_accept(struct usbip_server *server, int fd)
 {
-    return usbip_connect(server, fd);
+    return usbip_connect(server, fd) != NULL;
+}
+
+bool usbip_server_plug(struct usbip_server *server, struct outlet *outlet, int fd)
+{
+    struct usbip_connection *connection = usbip_connect(server, fd);
+
+    if (connection == NULL) {
+        return false;
+    }
+    if (usbip_take(connection, outlet) != USBIP_OK) {
+        usbip_close(connection);
+        return false;
+    }
+    usbip_begin(connection);
+    return true;
+}
+
+uint32_t usbip_device_id(const struct outlet *outlet)
+{
+    return USBIP_BUS << 16 | usbip_device_number(outlet);
 }
 
 size_t usbip_server_memory(const struct usbip_server *server)

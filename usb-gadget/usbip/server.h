@@ -24,6 +24,12 @@ bool usbip_server_listen(struct usbip_server *server, int listener);
 /* Serves one connected stream socket, nonblocking; takes it over, also on failure. */
 bool usbip_server_accept(struct usbip_server *server, int fd);
 
+/* The same for a host that has imported the outlet's board already, without having asked in so many
+ * words. False when the board is not to be had. */
+bool usbip_server_plug(struct usbip_server *server, struct outlet *outlet, int fd);
+/* The number by which that host's commands name the board. */
+uint32_t usbip_device_id(const struct outlet *outlet);
+
 /* What the clients make the server hold at this moment, in bytes; for tests. */
 size_t usbip_server_memory(const struct usbip_server *server);
 

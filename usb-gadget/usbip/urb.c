@@ -164,9 +164,8 @@ static void unlink_urb(struct usbip_connection *connection, const struct usbip_h
 
 bool usbip_command(struct usbip_connection *connection, const struct usbip_header *header)
 {
-    const uint32_t devid = USBIP_BUS << 16 | usbip_device_number(connection->outlet);
-
-    if (header->devid != devid || header->direction > 1 || header->endpoint >= ENDPOINTS) {
+    if (header->devid != usbip_device_id(connection->outlet) || header->direction > 1 ||
+        header->endpoint >= ENDPOINTS) {
         return false;
     }
     switch (header->code) {
