@@ -42,7 +42,7 @@ static const struct command_help help = {
 };
 
 struct attach {
-    char host[HOST_MAX], service[32];
+    char host[HOST_MAX], service[8];
     const char *board;
     const char *folder; /* of vhci_hcd */
     bool once;
@@ -67,10 +67,12 @@ static bool split(struct attach *attach, const char *where)
         end--;
     }
     int host = snprintf(attach->host, sizeof attach->host, "%.*s", (int)(end - begin), begin);
-    int service =
-        snprintf(attach->service, sizeof attach->service, "%s", colon ? colon + 1 : "3240");
-    return host > 0 && (size_t)host < sizeof attach->host && service > 0 &&
-           (size_t)service < sizeof attach->service;
+    uint32_t port = USBIP_DEFAULT_PORT;
+    if (colon && !options_number(colon + 1, UINT16_MAX, &port)) {
+        return false;
+    }
+    snprintf(attach->service, sizeof attach->service, "%u", port);
+    return host > 0 && (size_t)host < sizeof attach->host;
 }
 
 /* EXIT_DONE, an exit code, or -1 after the help. */

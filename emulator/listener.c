@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "emulator/options.h"
+
 #define BACKLOG 128
 
 static bool is_loopback(const struct sockaddr *address)
@@ -40,7 +42,7 @@ static bool split(const char *where, char *address, size_t size, const char **po
     if (!colon) {
         snprintf(address, size, "127.0.0.1");
         *port = where;
-        return *where != '\0';
+        return true;
     }
     *port = colon + 1;
     if (*begin == '[' && end > begin + 1 && end[-1] == ']') {
@@ -50,7 +52,7 @@ static bool split(const char *where, char *address, size_t size, const char **po
         return false; /* an IPv6 address without brackets ends nobody knows where */
     }
     snprintf(address, size, "%.*s", (int)(end - begin), begin);
-    return end > begin && **port != '\0';
+    return end > begin;
 }
 
 static struct addrinfo *resolve(const char *where, struct complaint *complaint)
@@ -60,9 +62,10 @@ static struct addrinfo *resolve(const char *where, struct complaint *complaint)
     struct addrinfo *found = NULL;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    if (split(where, address, sizeof address, &port)) {
-        const char *number = strcmp(address, "localhost") == 0 ? "127.0.0.1" : address;
-        if (getaddrinfo(number, port, &hints, &found) == 0) {
+    uint32_t number;
+    if (split(where, address, sizeof address, &port) && options_number(port, UINT16_MAX, &number)) {
+        const char *host = strcmp(address, "localhost") == 0 ? "127.0.0.1" : address;
+        if (getaddrinfo(host, port, &hints, &found) == 0) {
             return found;
         }
     }

@@ -43,6 +43,8 @@ python3-serial   | python serial
 qemu-system-x86  | command qemu-system-x86_64
 udev             | command udevadm
 usbutils         | command lsusb
+usbip            | file /usr/sbin/usbip
+systemd          | command systemd-analyze
 tshark           | command tshark
 golang-go        | command go
 util-linux       | command setpriv

@@ -1,85 +1,25 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -B
 """`vphoton serve --usbredir` with a client that does what QEMU does: flashing, clients killed in the
 middle of it, clients that send anything, two boards, sockets that come and go.
 
-The seed is printed; VPHOTON_SEED replays it. VPHOTON_LONG=1 kills many more times."""
+VPHOTON_LONG=1 kills many more times."""
 import contextlib
 import os
-import random
-import select
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 
-VPHOTON = os.environ["VPHOTON"]
+import served as program
+from served import PATIENCE, Served, check, content, equal, vphoton, wait_until
+
 CLIENT = os.path.join(os.environ["CLIENTS"], "client_usbredir")
 LONG = os.environ.get("VPHOTON_LONG")
 KILLS = 100 if LONG else 8
 CONNECTS = 10000 if LONG else 500
-PATIENCE = 60
 PART1, SIZE = 0x20000, 200_000
 DFU = "2b04:d006 version 0200, full speed\n"
 RUNNING = "2b04:c006 version 0200, full speed\n"
-
-
-def check(condition, what):
-    if not condition:
-        sys.exit(f"FAILED: {what}")
-
-
-def equal(found, expected, what):
-    check(found == expected, f"{what}: {found!r} found, {expected!r} expected")
-
-
-def vphoton(*arguments):
-    result = subprocess.run([VPHOTON, *arguments], stdin=subprocess.DEVNULL, text=True, check=False,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
-    check(result.returncode == 0, f"{arguments}: {result.stdout}")
-
-
-class Served:
-    """A running `vphoton serve`: `told` is what it printed by the time that it was ready."""
-
-    def __init__(self, *arguments):
-        ready, writer = os.pipe()
-        self.errors = open("errors", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [VPHOTON, "serve", *arguments, "--ready-fd", str(writer)], text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
-            pass_fds=[writer])
-        os.close(writer)
-        if not select.select([ready], [], [], PATIENCE)[0] or os.read(ready, 1) != b"\n":
-            self.process.kill()
-            sys.exit(f"FAILED: {arguments}: not ready: {self.said()}")
-        os.close(ready)
-        self.told = []
-        while not self.told or not self.told[-1].startswith("control socket"):
-            self.told.append(self.process.stdout.readline())
-
-    def said(self):
-        self.errors.seek(0)
-        return self.errors.read()
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def stop(self):
-        self.process.terminate()
-        equal(self.process.wait(PATIENCE), 0, "exit code after SIGTERM")
-        self.process.stdout.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.errors.close()
 
 
 def client(where, *command):
@@ -88,18 +28,6 @@ def client(where, *command):
                             timeout=PATIENCE)
     check(result.returncode == 0, f"{command}: {result.stderr}")
     return result.stdout
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def wait_until(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < end, f"not within {PATIENCE} s: {what}")
-        time.sleep(0.01)
 
 
 def test_a_board_is_flashed_and_keeps_it(chance):
@@ -228,16 +156,4 @@ def test_the_socket_of_a_killed_program_is_taken_over(_):
         equal(client("board.sock", "list"), DFU, "the device")
 
 
-def main():
-    seed = int(os.environ.get("VPHOTON_SEED", time.time_ns() % 1000000))
-    print(f"VPHOTON_SEED={seed}", flush=True)
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            print(name, flush=True)
-            with tempfile.TemporaryDirectory() as work:
-                os.chdir(work)
-                test(random.Random(seed))
-                os.chdir("/")
-
-
-main()
+program.main(globals())
