@@ -10,6 +10,8 @@
 
 /* Bytes read at once. */
 #define READ_MAX 65536
+/* Pieces of memory sent at once. */
+#define PARTS_MAX 16
 
 /* --- what a client says --- */
 
@@ -152,10 +154,21 @@ void usbip_send(struct usbip_connection *connection, const void *bytes, size_t l
 /* Sends what the socket takes. False when the connection is no good any more. */
 static bool flush(struct usbip_connection *connection)
 {
-    while (evbuffer_get_length(connection->out) > 0) {
-        if (evbuffer_write(connection->out, connection->fd) <= 0) {
+    struct evbuffer *out = connection->out;
+
+    while (evbuffer_get_length(out) > 0) {
+        struct evbuffer_iovec parts[PARTS_MAX];
+        const int count = evbuffer_peek(out, -1, NULL, parts, PARTS_MAX);
+        const struct msghdr message = {
+            .msg_iov = parts,
+            .msg_iovlen = (size_t)(count < PARTS_MAX ? count : PARTS_MAX),
+        };
+        /* Not evbuffer_write(): a client that is gone is no reason for a signal. */
+        const ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+        if (sent < 0) {
             return errno == EAGAIN || errno == EINTR;
         }
+        evbuffer_drain(out, (size_t)sent);
     }
     return true;
 }
