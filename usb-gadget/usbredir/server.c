@@ -1,20 +1,16 @@
 #include "usb-gadget/usbredir/server.h"
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "usb-gadget/acceptor.h"
 #include "usb-gadget/usbredir/peer.h"
 
 struct usbredir_server {
     struct event_base *base;
     struct outlet *outlet;
-    int listener;
-    struct event *incoming;
+    struct acceptor *acceptor; /* NULL: clients come by usbredir_server_accept() only */
     usbredir_say *say;
     void *context;
     struct usbredir_peer *peer; /* NULL: none */
@@ -49,8 +45,6 @@ static bool is_occupied(struct usbredir_server *server)
 
 void usbredir_server_accept(struct usbredir_server *server, int fd)
 {
-    const int now = 1;
-
     if (is_occupied(server)) {
         /* Once: QEMU comes again every second. */
         if (!server->said) {
@@ -61,23 +55,15 @@ void usbredir_server_accept(struct usbredir_server *server, int fd)
         return;
     }
     server->said = false;
-    /* TCP only: answers are small and waited for. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now);
     server->peer = peer_new(server->base, server->outlet, fd, on_over, server);
     if (server->peer == NULL) {
         server->say(server->context, "client sent away: memory is short");
     }
 }
 
-static void on_incoming(evutil_socket_t listener, short what, void *context)
+static void on_client(void *context, int fd)
 {
-    int fd = accept(listener, NULL, NULL);
-
-    (void)what;
-    if (fd >= 0) {
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        usbredir_server_accept(context, fd);
-    }
+    usbredir_server_accept(context, fd);
 }
 
 struct usbredir_server *usbredir_server_new(struct event_base *base, struct outlet *outlet,
@@ -86,15 +72,17 @@ struct usbredir_server *usbredir_server_new(struct event_base *base, struct outl
     struct usbredir_server *server = calloc(1, sizeof *server);
 
     if (server == NULL) {
-        close(listener);
+        if (listener >= 0) {
+            close(listener);
+        }
         return NULL;
     }
-    *server = (struct usbredir_server){
-        .base = base, .outlet = outlet, .listener = listener, .say = say, .context = context};
+    *server =
+        (struct usbredir_server){.base = base, .outlet = outlet, .say = say, .context = context};
     if (listener >= 0) {
-        server->incoming = event_new(base, listener, EV_READ | EV_PERSIST, on_incoming, server);
-        if (server->incoming == NULL || event_add(server->incoming, NULL) != 0) {
-            usbredir_server_free(server);
+        server->acceptor = acceptor_new(base, listener, on_client, server);
+        if (server->acceptor == NULL) {
+            free(server);
             return NULL;
         }
     }
@@ -106,11 +94,6 @@ void usbredir_server_free(struct usbredir_server *server)
     if (server->peer != NULL) {
         peer_free(server->peer);
     }
-    if (server->incoming != NULL) {
-        event_free(server->incoming);
-    }
-    if (server->listener >= 0) {
-        close(server->listener);
-    }
+    acceptor_free(server->acceptor);
     free(server);
 }

@@ -22,7 +22,7 @@ typedef void usbredir_say(void *context, const char *line);
 struct usbredir_server *usbredir_server_new(struct event_base *base, struct outlet *outlet,
                                             int listener, usbredir_say *say, void *context);
 void usbredir_server_free(struct usbredir_server *server);
-/* Serves a connected stream socket, and closes it some time. */
+/* Serves a connected stream socket, nonblocking, and closes it some time. */
 void usbredir_server_accept(struct usbredir_server *server, int fd);
 
 #endif
