@@ -436,6 +436,45 @@ START_TEST(test_attaches_that_nobody_saw_are_one_loss_and_one_device)
 }
 END_TEST
 
+static unsigned cleared;
+
+static void watch_clear_status(void *context, const struct board_event *event)
+{
+    (void)context;
+    if (event->kind == BOARD_EVENT_USB_TRANSACTION && event->u.usb.token == USB_TOKEN_SETUP) {
+        cleared += event->u.usb.data[0] == 0x21 && event->u.usb.data[1] == 4;
+    }
+}
+
+/* The owner of time, when it finds that the board has been off and on since it last looked. */
+static void catch_up(void *context, struct root_port *port)
+{
+    port->on_use = NULL;
+    (void)context;
+    redir.board->ops->power(redir.board, false);
+    root_port_poll(port);
+    redir.board->ops->power(redir.board, true);
+    board_advance(redir.board, 5 * BOARD_NS_PER_S);
+}
+
+START_TEST(test_a_request_for_a_lost_device_does_not_reach_the_next)
+{
+    static const uint8_t clear_status[8] = {0x21, 4};
+
+    begin_running("2.2.0");
+    (void)redir_expect_device();
+    redir_enumerate();
+    cleared = 0;
+    board_observe(redir.board, watch_clear_status, NULL);
+    (void)guest_control(&redir.guest, clear_status, NULL);
+    redir.port.on_use = catch_up;
+    (void)redir_expect(usb_redir_device_disconnect);
+    ck_assert_uint_eq(redir_expect_device().product_id, PRODUCT_CDC);
+    redir_expect_nothing();
+    ck_assert_uint_eq(cleared, 0);
+}
+END_TEST
+
 START_TEST(test_a_guest_may_come_before_the_board)
 {
     struct board *board = dfu_board_fresh("0.5.2", false);
@@ -496,6 +535,7 @@ int main(void)
     tcase_add_test(tcase, test_an_unplugging_in_mid_transfer_is_told_and_nothing_else);
     tcase_add_test(tcase, test_a_device_is_told_only_after_the_loss_of_the_last_was_acknowledged);
     tcase_add_test(tcase, test_attaches_that_nobody_saw_are_one_loss_and_one_device);
+    tcase_add_test(tcase, test_a_request_for_a_lost_device_does_not_reach_the_next);
     tcase_add_test(tcase, test_a_guest_may_come_before_the_board);
     tcase_add_test(tcase, test_the_next_guest_finds_the_board);
     srunner_run_all(runner, CK_ENV);

@@ -320,6 +320,14 @@ END_TEST
 
 /* --- greed --- */
 
+static unsigned setups;
+
+static void count_setups(void *context, const struct board_event *event)
+{
+    (void)context;
+    setups += event->kind == BOARD_EVENT_USB_TRANSACTION && event->u.usb.token == USB_TOKEN_SETUP;
+}
+
 START_TEST(test_transfers_in_flight_are_counted_and_a_cancelled_one_makes_room)
 {
     uint64_t first = 0;
@@ -351,34 +359,94 @@ START_TEST(test_the_bytes_of_all_transfers_in_flight_are_counted)
 }
 END_TEST
 
+/* Half of what it asked for had come: that is lost, as the protocol's other hosts lose it. */
+START_TEST(test_a_cancelled_read_brings_nothing)
+{
+    static const struct script_row rows[] = {
+        {.token = USB_TOKEN_IN, .endpoint = 1, .length = 64},
+        {.token = USB_TOKEN_IN, .endpoint = 1, .handshake = USB_NAK, .repeat = 1000},
+    };
+
+    redir_begin_script();
+    redir_play(rows, 2);
+    const uint64_t id = guest_bulk(&redir.guest, 0x81, NULL, 512);
+    redir_expect_nothing();
+    ck_assert_uint_eq(redir_script.at, 1);
+    guest_cancel(&redir.guest, id);
+    const struct guest_packet *packet = redir_expect(usb_redir_bulk_packet);
+    ck_assert_uint_eq(packet->head.bulk.status, usb_redir_cancelled);
+    ck_assert_uint_eq(packet->head.bulk.length, 0);
+    ck_assert_uint_eq(packet->length, 0);
+}
+END_TEST
+
+/* Asks until nothing more is taken, while the guest does not read; how often it asked. */
+static size_t ask_deafly(const uint8_t setup[8])
+{
+    size_t sent = 0;
+
+    redir.guest.deaf = true;
+    for (int stuck = 0; stuck < 4; sent++) {
+        (void)guest_control(&redir.guest, setup, NULL);
+        guest_flush(&redir.guest);
+        redir_turn();
+        stuck = usbredirparser_has_data_to_write(redir.guest.parser) > 0 ? stuck + 1 : 0;
+        ck_assert_uint_lt(sent, 100000);
+    }
+    redir.guest.deaf = false;
+    return sent;
+}
+
 /* A guest that asks and never listens is not asked what else it wants. */
 START_TEST(test_a_deaf_guest_is_not_listened_to)
 {
     static const uint8_t get_device[8] = {0x80, 6, 0, 1, 0, 0, 18};
-    size_t sent = 0;
 
     begin();
     redir_guest(guest_caps_qemu);
     (void)redir_expect_device();
     redir_enumerate();
-    redir.guest.deaf = true;
-    for (int stuck = 0; stuck < 4;) {
-        (void)guest_control(&redir.guest, get_device, NULL);
-        guest_flush(&redir.guest);
-        redir_turn();
-        stuck = usbredirparser_has_data_to_write(redir.guest.parser) > 0 ? stuck + 1 : 0;
-        sent += stuck == 0;
-        ck_assert_uint_lt(sent, 100000);
-    }
+    size_t sent = ask_deafly(get_device);
     /* It was served as long as its socket and ours had room, and it lives. */
     ck_assert_uint_gt(sent, PEER_BACKLOG_PACKETS_MAX);
     ck_assert(outlet_taken(&redir.outlet));
-    redir.guest.deaf = false;
-    for (size_t i = 0; i < sent + 4; i++) {
+    for (size_t i = 0; i < sent; i++) {
         ck_assert_uint_eq(redir_expect(usb_redir_control_packet)->head.control.length, 18);
     }
     redir_expect_nothing();
     ck_assert_str_eq(redir.said, "");
+}
+END_TEST
+
+#define LONG_ANSWER 0x8000
+
+/* Long answers fill what is kept for it sooner. Its requests all fit into its socket, so that what
+ * was answered is counted on the board. */
+START_TEST(test_a_deaf_guest_is_owed_no_more_than_a_megabyte)
+{
+    static const uint8_t upload[8] = {0xA1, 2, 2, 0, 0, 0, LONG_ANSWER & 0xFF, LONG_ANSWER >> 8};
+    enum { ASKED = 200 };
+
+    begin();
+    redir_guest(guest_caps_qemu);
+    (void)redir_expect_device();
+    redir_enumerate();
+    setups = 0;
+    board_observe(redir.board, count_setups, NULL);
+    redir.guest.deaf = true;
+    for (unsigned i = 0; i < ASKED; i++) {
+        (void)guest_control(&redir.guest, upload, NULL);
+        guest_flush(&redir.guest);
+        redir_turn();
+    }
+    /* The socket takes some as well. */
+    ck_assert_uint_ge(setups, PEER_BACKLOG_MAX / LONG_ANSWER);
+    ck_assert_uint_lt(setups, 2 * PEER_BACKLOG_MAX / LONG_ANSWER);
+    redir.guest.deaf = false;
+    for (unsigned i = 0; i < ASKED; i++) {
+        ck_assert_uint_eq(redir_expect(usb_redir_control_packet)->length, LONG_ANSWER);
+    }
+    ck_assert_uint_eq(setups, ASKED);
 }
 END_TEST
 
@@ -485,7 +553,9 @@ int main(void)
     tcase_add_test(tcase, test_a_guests_filter_changes_nothing);
     tcase_add_test(tcase, test_transfers_in_flight_are_counted_and_a_cancelled_one_makes_room);
     tcase_add_test(tcase, test_the_bytes_of_all_transfers_in_flight_are_counted);
+    tcase_add_test(tcase, test_a_cancelled_read_brings_nothing);
     tcase_add_test(tcase, test_a_deaf_guest_is_not_listened_to);
+    tcase_add_test(tcase, test_a_deaf_guest_is_owed_no_more_than_a_megabyte);
     tcase_add_test(tcase, test_a_second_client_is_sent_away_and_told_of_once);
     tcase_add_test(tcase, test_a_client_that_says_nothing_is_not_in_the_way);
     tcase_add_test(tcase, test_a_board_that_has_another_host_is_refused);
