@@ -1,6 +1,4 @@
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -307,24 +305,6 @@ void usbip_close(struct usbip_connection *connection)
     free_parts(connection);
 }
 
-/* Small messages go at once, and a client whose machine is gone is noticed within a minute. */
-static void set_options(int fd)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},   {IPPROTO_TCP, TCP_NODELAY, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 20}, {IPPROTO_TCP, TCP_KEEPINTVL, 10},
-        {IPPROTO_TCP, TCP_KEEPCNT, 4},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000},
-    };
-
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        /* Not every stream is TCP. */
-        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-                         sizeof options[i].value);
-    }
-}
-
 struct usbip_connection *usbip_connect(struct usbip_server *server, int fd)
 {
     struct usbip_connection *connection = calloc(1, sizeof *connection);
@@ -347,7 +327,6 @@ struct usbip_connection *usbip_connect(struct usbip_server *server, int fd)
         free_parts(connection);
         return NULL;
     }
-    set_options(fd);
     become_guest(connection);
     return connection;
 }

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <sys/queue.h>
 
+#include "usb-gadget/acceptor.h"
 #include "usb-gadget/flight.h"
 #include "usb-gadget/usbip/codec.h"
 #include "usb-gadget/usbip/server.h"
@@ -27,10 +28,7 @@
 TAILQ_HEAD(usbip_connections, usbip_connection);
 
 struct usbip_listener {
-    struct usbip_server *server;
-    int fd;
-    struct event *incoming;
-    struct event *pause; /* descriptors or memory are short: rests until this is due */
+    struct acceptor *acceptor;
     TAILQ_ENTRY(usbip_listener) entry;
 };
 

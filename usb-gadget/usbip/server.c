@@ -1,53 +1,16 @@
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "usb-gadget/usbip/link.h"
 
-/* How long a listener rests when descriptors or memory are short. */
-#define REST_MS 200
-
-static void on_rested(evutil_socket_t fd, short what, void *context)
+static void on_client(void *context, int fd)
 {
-    struct usbip_listener *listener = context;
-
-    (void)fd;
-    (void)what;
-    event_add(listener->incoming, NULL);
-}
-
-/* The one who waits would be reported again and again. */
-static void rest(struct usbip_listener *listener)
-{
-    const struct timeval after = {.tv_usec = REST_MS * 1000};
-
-    event_del(listener->incoming);
-    evtimer_add(listener->pause, &after);
-}
-
-static void on_incoming(evutil_socket_t fd, short what, void *context)
-{
-    struct usbip_listener *listener = context;
-    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)what;
-    if (client >= 0) {
-        (void)usbip_server_accept(listener->server, client);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        rest(listener);
-    }
+    (void)usbip_server_accept(context, fd);
 }
 
 static void listener_free(struct usbip_listener *listener)
 {
-    if (listener->incoming != NULL) {
-        event_free(listener->incoming);
-    }
-    if (listener->pause != NULL) {
-        event_free(listener->pause);
-    }
-    close(listener->fd);
+    acceptor_free(listener->acceptor);
     free(listener);
 }
 
@@ -59,13 +22,9 @@ bool usbip_server_listen(struct usbip_server *server, int fd)
         close(fd);
         return false;
     }
-    listener->server = server;
-    listener->fd = fd;
-    listener->incoming = event_new(server->base, fd, EV_READ | EV_PERSIST, on_incoming, listener);
-    listener->pause = evtimer_new(server->base, on_rested, listener);
-    if (listener->incoming == NULL || listener->pause == NULL ||
-        event_add(listener->incoming, NULL) != 0) {
-        listener_free(listener);
+    listener->acceptor = acceptor_new(server->base, fd, on_client, server);
+    if (listener->acceptor == NULL) {
+        free(listener);
         return false;
     }
     TAILQ_INSERT_TAIL(&server->listeners, listener, entry);
