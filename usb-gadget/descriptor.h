@@ -14,6 +14,12 @@
 
 /* Offsets (USB 2.0 §9.6). */
 #define DESCRIPTOR_TYPE     1
+#define DEVICE_CLASS        4
+#define DEVICE_SUBCLASS     5
+#define DEVICE_PROTOCOL     6
+#define DEVICE_VENDOR       8
+#define DEVICE_PRODUCT      10
+#define DEVICE_RELEASE      12
 #define CONFIG_VALUE        5
 #define INTERFACE_NUMBER    2
 #define INTERFACE_ALTERNATE 3
@@ -26,6 +32,11 @@
 #define ENDPOINT_ATTRIBUTES 3
 #define ENDPOINT_MAX_PACKET 4
 #define ENDPOINT_INTERVAL   6
+
+static inline uint16_t descriptor_u16(const uint8_t *bytes)
+{
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
 
 /* The descriptor after the one at `at` (NULL: the first) in `config`. One that is shorter than its
  * type must be is left out; NULL at the end, or where the lengths make no sense. */

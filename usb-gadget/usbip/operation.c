@@ -5,17 +5,8 @@
 #include "usb-gadget/usbip/link.h"
 
 /* Offsets in a device descriptor and a configuration descriptor (USB 2.0 §9.6). */
-#define DEVICE_CLASS          4
-#define DEVICE_VENDOR         8
-#define DEVICE_PRODUCT        10
-#define DEVICE_RELEASE        12
 #define DEVICE_CONFIGURATIONS 17
 #define CONFIG_INTERFACES     4
-
-static uint16_t word(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
 
 static void busid_of(const struct outlet *outlet, char busid[USBIP_BUSID_SIZE])
 {
@@ -31,12 +22,12 @@ static void describe(const struct outlet *outlet, const struct usb_identity *ide
         .busnum = USBIP_BUS,
         .devnum = usbip_device_number(outlet),
         .speed = USBIP_FULL_SPEED,
-        .vendor = word(descriptor + DEVICE_VENDOR),
-        .product = word(descriptor + DEVICE_PRODUCT),
-        .release = word(descriptor + DEVICE_RELEASE),
+        .vendor = descriptor_u16(descriptor + DEVICE_VENDOR),
+        .product = descriptor_u16(descriptor + DEVICE_PRODUCT),
+        .release = descriptor_u16(descriptor + DEVICE_RELEASE),
         .class = descriptor[DEVICE_CLASS],
-        .subclass = descriptor[DEVICE_CLASS + 1],
-        .protocol = descriptor[DEVICE_CLASS + 2],
+        .subclass = descriptor[DEVICE_SUBCLASS],
+        .protocol = descriptor[DEVICE_PROTOCOL],
         .configuration = identity->config[CONFIG_VALUE],
         .configurations = descriptor[DEVICE_CONFIGURATIONS],
         .interfaces = identity->config[CONFIG_INTERFACES],

@@ -8,18 +8,6 @@
 #define ENDPOINT_TYPE   0x03
 #define MAX_PACKET_BITS 0x07FF
 
-#define DEVICE_CLASS    4
-#define DEVICE_SUBCLASS 5
-#define DEVICE_PROTOCOL 6
-#define DEVICE_VENDOR   8
-#define DEVICE_PRODUCT  10
-#define DEVICE_VERSION  12
-
-static uint16_t u16(const uint8_t *bytes)
-{
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
 unsigned usbredir_slot(uint8_t endpoint)
 {
     return (endpoint & 0x0Fu) + (endpoint & ENDPOINT_IN ? 16u : 0u);
@@ -49,7 +37,7 @@ static void add_endpoint(struct usb_redir_ep_info_header *endpoints, uint8_t int
     endpoints->type[slot] = at[ENDPOINT_ATTRIBUTES] & ENDPOINT_TYPE;
     endpoints->interval[slot] = at[ENDPOINT_INTERVAL];
     endpoints->interface[slot] = interface;
-    endpoints->max_packet_size[slot] = u16(at + ENDPOINT_MAX_PACKET) & MAX_PACKET_BITS;
+    endpoints->max_packet_size[slot] = descriptor_u16(at + ENDPOINT_MAX_PACKET) & MAX_PACKET_BITS;
 }
 
 static void clear(struct usbredir_shape *shape)
@@ -96,8 +84,8 @@ void usbredir_describe_device(const struct usb_identity *identity,
         .device_class = bytes[DEVICE_CLASS],
         .device_subclass = bytes[DEVICE_SUBCLASS],
         .device_protocol = bytes[DEVICE_PROTOCOL],
-        .vendor_id = u16(bytes + DEVICE_VENDOR),
-        .product_id = u16(bytes + DEVICE_PRODUCT),
-        .device_version_bcd = u16(bytes + DEVICE_VERSION),
+        .vendor_id = descriptor_u16(bytes + DEVICE_VENDOR),
+        .product_id = descriptor_u16(bytes + DEVICE_PRODUCT),
+        .device_version_bcd = descriptor_u16(bytes + DEVICE_RELEASE),
     };
 }
