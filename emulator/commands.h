@@ -12,5 +12,6 @@ int cmd_attach(int argc, char **argv);
 int cmd_ctl(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_module(int argc, char **argv);
+int cmd_vm(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "Run a command that finds boards on its USB"},
     {"serve", cmd_serve, "Serve boards to hosts that plug them in over a network"},
     {"attach", cmd_attach, "Plug a served board into this Linux kernel"},
+    {"vm", cmd_vm, "Run a command in a virtual machine that has the boards"},
     {"inspect", cmd_inspect, "Show what a board holds and would do"},
     {"ctl", cmd_ctl, "Press, reset, unplug, look at a board of a run"},
     {"module", cmd_module, "Make, show and judge firmware modules"},

@@ -229,6 +229,7 @@ class Machine:
         self.incoming, self.outgoing = bytearray(), bytearray()
         self.command = None
         self.pongs = []
+        self.has_host = False
         try:
             self.start(guest, state, network, host, here)
         except BaseException:
@@ -414,6 +415,12 @@ class Machine:
             if [ -n "$1" ]; then share here "/host$1" cache=mmap; fi"""
         if self.run("sh", "-c", script, "sh", here or "").code != 0:
             raise GuestError(f"cannot mount this machine's files: {self.command.text().strip()}")
+        self.has_host = True
+
+    def mount_host_once(self):
+        """The same, without a folder, when nobody has done it."""
+        if not self.has_host:
+            self.mount_host()
 
 
 class Guest:
@@ -422,7 +429,11 @@ class Guest:
     def __init__(self, cache=None, say=lambda text: None):
         self.cache = cache or default_cache()
         self.say = say
-        self.cache.mkdir(parents=True, exist_ok=True)
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise packages.Missing(f"{self.cache}: cannot make this folder, where guests are kept: "
+                                   f"{error.strerror}; VPHOTON_CACHE names another") from None
         self.qemu = shutil.which(QEMU)
         if not self.qemu:
             raise packages.Missing(f"{QEMU} is missing: apt-get install {QEMU_PACKAGE}")
