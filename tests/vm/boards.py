@@ -104,23 +104,37 @@ class Usbredir:
         """QEMU hears of each attach by itself."""
 
 
-LINKS = (Usbip, Usbredir)
+class Attach:
+    """`vphoton attach` in the guest, and the kernel's vhci_hcd."""
+
+    @staticmethod
+    def plug(guest, boards, number=1):
+        guest.mount_host_once()
+        script = """chroot /host "$@" >"/tmp/attach$number" 2>&1 &"""
+        guest.run("env", f"number={number}", "sh", "-c", script, "sh", vm_test.VPHOTON, "attach",
+                  f"10.0.2.2:{boards.usbip_port}", f"1-{number}")
+
+    @staticmethod
+    def replug(guest, boards, number=1):
+        """It does so by itself."""
 
 
-def on_every_link(test):
+def on_links(*links):
     """A test that gets each link in turn, in a folder of its own."""
-    def run():
-        top = os.getcwd()
-        for link in LINKS:
-            os.mkdir(f"{top}/{link.__name__}")
-            os.chdir(f"{top}/{link.__name__}")
-            try:
-                test(link)
-            except Exception as error:
-                error.add_note(f"with the link {link.__name__}")
-                raise
-    run.__name__ = test.__name__
-    return run
+    def decorate(test):
+        def run():
+            top = os.getcwd()
+            for link in links:
+                os.mkdir(f"{top}/{link.__name__}")
+                os.chdir(f"{top}/{link.__name__}")
+                try:
+                    test(link)
+                except Exception as error:
+                    error.add_note(f"with the link {link.__name__}")
+                    raise
+        run.__name__ = test.__name__
+        return run
+    return decorate
 
 
 def machine():

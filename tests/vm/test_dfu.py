@@ -3,11 +3,12 @@
 from errno import EPROTO
 
 import vm_test
-from boards import PART1, PART2, USER, Boards, dfu_util, flash, machine, on_every_link
+from boards import (PART1, PART2, USER, Boards, Usbip, Usbredir, dfu_util, flash, machine,
+                    on_links)
 from vm_test import equal, holds
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_a_board_is_listed_as_on_the_desk(link):
     with Boards("photon", release="0.4.3") as boards, machine() as guest:
         link.plug(guest, boards)
@@ -19,7 +20,7 @@ def test_a_board_is_listed_as_on_the_desk(link):
         holds(said, f'{alternate}, serial="00000000010C"')
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_the_system_of_a_release_is_downloaded_and_read_back(link):
     parts = {PART1: vm_test.firmware("system-part1-1.5.0.bin").read_bytes(),
              PART2: vm_test.firmware("system-part2-1.5.0.bin").read_bytes()}
@@ -67,14 +68,14 @@ def leave(link, release, code):
     return said, urb_statuses(monitor, "a1 03 0000 0000 0006")
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_the_leave_error_of_0_4_3_is_a_transfer_without_an_answer(link):
     said, statuses = leave(link, "0.4.3", code=74)
     holds(said, "Error during download get_status")
     equal((set(statuses[:-1]), statuses[-1]), ({0}, -EPROTO), "statuses of the GETSTATUS transfers")
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_there_is_no_such_error_after_0_4_5(link):
     said, statuses = leave(link, "0.4.5", code=0)
     equal("Error" in said, False)

@@ -3,7 +3,8 @@
 import json
 
 import vm_test
-from boards import USER, Boards, dfu_util, flash, machine, on_every_link, wait_for_product
+from boards import (USER, Attach, Boards, Usbip, Usbredir, dfu_util, flash, machine, on_links,
+                    wait_for_product)
 from vm_test import equal, holds
 
 # The bootloader of 0.4.3 asks for 50 ms before each block: time to do something in between.
@@ -38,7 +39,7 @@ def check_that_it_works(guest, folder):
     equal(flash(folder, USER, len(CONTENT)) == CONTENT, True, "the flash after a new download")
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_two_boards_in_one_guest_are_two_devices(link):
     files = {"first": b"1" * BLOCK, "second": b"2" * BLOCK}
     with Boards("first", "second", release="1.5.0") as boards, machine() as guest:
@@ -62,7 +63,7 @@ def serial_of(folder):
         return json.load(file)["id"]
 
 
-@on_every_link
+@on_links(Usbip, Usbredir, Attach)
 def test_a_board_unplugged_in_mid_transfer_fails_the_client_and_comes_back(link):
     with Boards("photon", release=RELEASE) as boards, machine() as guest:
         link.plug(guest, boards)
@@ -86,7 +87,7 @@ def test_a_board_unplugged_in_mid_transfer_fails_the_client_and_comes_back(link)
         check_that_it_works(guest, "photon")
 
 
-@on_every_link
+@on_links(Usbip, Usbredir)
 def test_a_machine_killed_in_mid_transfer_leaves_daemon_and_flash_sound(link):
     with Boards("photon", release=RELEASE) as boards:
         with machine() as guest:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 """The serial port of a running board under a real cdc_acm, and the way from there to DFU and back."""
 import vm_test
-from boards import USER, Boards, dfu_util, flash, machine, on_every_link, wait_for_product
+from boards import (USER, Attach, Boards, Usbip, Usbredir, dfu_util, flash, machine, on_links,
+                    wait_for_product)
 from vm_test import equal, holds
 
 ASK = """stty -F /dev/ttyACM0 raw -echo 9600
@@ -17,7 +18,7 @@ def console(guest):
     return guest.sh(ASK).text()
 
 
-@on_every_link
+@on_links(Usbip, Usbredir, Attach)
 def test_the_console_answers_on_ttyACM0(link):
     with Boards("photon", release="0.4.4", dfu=False) as boards, machine() as guest:
         link.plug(guest, boards)
@@ -26,7 +27,7 @@ def test_the_console_answers_on_ttyACM0(link):
         equal(console(guest), VERSION)
 
 
-@on_every_link
+@on_links(Usbip, Usbredir, Attach)
 def test_14400_baud_leads_to_dfu_and_a_leave_back_to_the_console(link):
     vm_test.vphoton("module", "build", "--release", "0.4.4", "--part", "user", "-o", "user.bin")
     with open("user.bin", "rb") as file:
