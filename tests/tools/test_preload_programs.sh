@@ -46,3 +46,7 @@ run_ok vphoton run --dfu -- bash -c '
     kill $!'
 expect_text 'errno 16'
 expect_line 'code 1'
+
+# Functions that stand before the C library's get by with as little as it does.
+run_ok "$CLIENTS/client_sandbox"
+run_ok vphoton run -- "$CLIENTS/client_sandbox"

@@ -100,10 +100,30 @@ static bool relative_matters(int folder, const char *path)
     return folder_matters != 0;
 }
 
-void shim_resolve(struct shim_path *where, int folder, const char *path)
+static void look_at_path(struct shim_path *where, const char *absolute)
+{
+    memcpy(where->buffer, shim_root, shim_root_length);
+    if (zones_clean(absolute, where->buffer + shim_root_length)) {
+        decide(where);
+    }
+}
+
+static void look_at_relative(struct shim_path *where)
 {
     char joined[SHIM_PATH_MAX];
+    int error = errno;
 
+    if (relative_matters(where->folder, where->path) && join(where->folder, where->path, joined) &&
+        zones_may_be_ours(joined)) {
+        look_at_path(where, joined);
+    }
+    errno = error;
+}
+
+/* A host's absolute path must not even cost a look at errno: Chromium's sandbox calls chdir("/")
+ * where the thread pointer points at zeros, and only what the C library does on success works. */
+void shim_resolve(struct shim_path *where, int folder, const char *path)
+{
     where->folder = folder;
     where->path = path;
     where->ours = NULL;
@@ -111,18 +131,13 @@ void shim_resolve(struct shim_path *where, int folder, const char *path)
     if (!shim_active() || path == NULL || path[0] == '\0') {
         return;
     }
-    int error = errno;
-    const char *absolute = path;
     if (path[0] != '/') {
-        absolute = relative_matters(folder, path) && join(folder, path, joined) ? joined : NULL;
+        look_at_relative(where);
+    } else if (zones_may_be_ours(path)) {
+        int error = errno;
+        look_at_path(where, path);
+        errno = error;
     }
-    if (absolute != NULL && zones_may_be_ours(absolute)) {
-        memcpy(where->buffer, shim_root, shim_root_length);
-        if (zones_clean(absolute, where->buffer + shim_root_length)) {
-            decide(where);
-        }
-    }
-    errno = error;
 }
 
 void shim_resolve_fd(struct shim_path *where, int fd)
@@ -133,12 +148,9 @@ void shim_resolve_fd(struct shim_path *where, int fd)
     where->path = "";
     where->ours = NULL;
     where->merged = NULL;
+    int error = errno;
     if (shim_active() && join(fd, "", joined)) {
-        int error = errno;
-        memcpy(where->buffer, shim_root, shim_root_length);
-        if (zones_clean(joined, where->buffer + shim_root_length)) {
-            decide(where);
-        }
-        errno = error;
+        look_at_path(where, joined);
     }
+    errno = error;
 }
