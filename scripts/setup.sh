@@ -47,6 +47,8 @@ usbip            | file /usr/sbin/usbip
 systemd          | command systemd-analyze
 tshark           | command tshark
 golang-go        | command go
+chromium         | command chromium
+fwupd            | command fwupdtool
 util-linux       | command setpriv
 nodejs           | command node
 npm              | command npm
