@@ -200,7 +200,7 @@ static int start(struct vm *vm, char *helper, struct complaint *complaint)
     memcpy(&words[count], vm->command, count_words(vm->command) * sizeof *words);
     const char *const *const environments[] = {NULL};
     fflush(NULL);
-    int code = child_start(vm->child, words, environments, complaint);
+    int code = child_start(vm->child, words, environments, NULL, complaint);
     free(words);
     if (code == CHILD_NOT_FOUND) {
         complain(complaint, "python3 is missing: apt-get install python3");
