@@ -43,6 +43,12 @@ fi
 refused 'another supervisor answers system calls here already: --raw within --raw, or a container'"'"'s (seccomp: Device or resource busy)' \
     vphoton run --raw -- vphoton run --raw -- true
 
+run vphoton run -- vphoton run --raw -- true
+expect_status 3
+expect_line 'vphoton: --raw: not within a run whose library is loaded; ask for --raw there'
+run_ok vphoton run --raw -- vphoton run --dfu -- dfu-util -l
+expect_lines 2 'Found DFU: [2b04:d006]'
+
 # A board that nobody will see gets no power.
 cp -r board before
 refused 'this machine or container forbids mounts (/: Operation not permitted)' \

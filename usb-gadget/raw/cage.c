@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/passing.h"
+#include "usb-gadget/preload/protocol.h"
 
 #define MARK    UINT64_C(0x50484F544F4E2121)
 #define INSTEAD "without --raw, dynamic programs need none of this"
@@ -223,11 +225,27 @@ int cage_accept(int link, pid_t child, struct cage_failure *failure)
     return listener;
 }
 
+/* The library of a run around us would show us its files where we look for the system's. */
+static bool is_free(struct raw_refusal *why)
+{
+    const char *folder = getenv(PRELOAD_ENVIRONMENT);
+
+    if (folder != NULL && folder[0] != '\0') {
+        snprintf(why->text, sizeof why->text,
+                 "--raw: not within a run whose library is loaded; ask for --raw there");
+        return false;
+    }
+    return true;
+}
+
 bool raw_possible(struct raw_refusal *why)
 {
     struct cage_failure failure = {.step = CAGE_LINK, .what = "start"};
     int pair[2];
 
+    if (!is_free(why)) {
+        return false;
+    }
     if (!cage_pair(pair)) {
         (void)cage_failed(&failure, CAGE_LINK, "socketpair");
         cage_explain(&failure, why);
