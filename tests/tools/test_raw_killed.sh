@@ -8,7 +8,7 @@ raw_possible root
 # Killed with a transfer in flight, and within one: the next program has the board to itself.
 cat >killed.sh <<'END'
 set -e
-for program in "$CLIENTS/client_usbfs hang" "$CLIENTS/static_dfu 1-1 hang"; do
+for program in "$CLIENTS/client_usbfs hang" "$BUILD_DIR/tests/tools/static_dfu 1-1 hang"; do
     rm -f said && mkfifo said
     $program >said &
     read -r line <said
@@ -40,7 +40,7 @@ mkdir place
 cat >daemon.sh <<'END'
 (
     exec </dev/null >daemon.out 2>&1
-    "$CLIENTS/static_dfu" 1-1 hang
+    "$BUILD_DIR/tests/tools/static_dfu" 1-1 hang
     while [ ! -e over ]; do sleep 0.01; done
     cat /etc/passwd >/dev/null && echo "opens files"
     echo x >/dev/null && echo "has its devices"
