@@ -40,7 +40,7 @@ fcntl.ioctl(port, termios.TCSBRKP, 1)
 termios.tcdrain(port)
 PY
 run_ok vphoton run --raw -d board --events=raw.trace -- /usr/bin/python3 lines.py
-expect_line 'CTS False'
+expect_line 'CTS True'
 grep -q 'SET_LINE_CODING.* 00 C2 01 00 00 00 08' raw.trace || fail 'no SET_LINE_CODING 115200 8N1 in the trace'
 # To the last request what it hears without --raw.
 run_ok vphoton run -d board --events=plain.trace -- /usr/bin/python3 lines.py
