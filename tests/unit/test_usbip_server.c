@@ -197,6 +197,37 @@ START_TEST(test_a_download_reaches_the_flash)
 }
 END_TEST
 
+static void note_type(void *context, const struct root_port *port, const struct transfer *transfer,
+                      bool ended)
+{
+    (void)port;
+    (void)ended;
+    ck_assert_uint_eq(transfer->interval, transfer->type == TRANSFER_INTERRUPT ? 16 : 0);
+    *(enum transfer_type *)context = transfer->type;
+}
+
+/* For whoever watches: on the wire both are the same. */
+START_TEST(test_transfers_with_an_interval_are_interrupt_transfers)
+{
+    enum transfer_type type = TRANSFER_CONTROL;
+    int client = usbip_imported();
+    struct root_port *port = usbip_outlets[0].port;
+
+    port->on_transfer = note_type;
+    port->on_transfer_context = &type;
+    usbip_say_words(client, (uint32_t[12]){1, 4, USBIP_DEVID, 1, 2, 0, 8, 0, 0, 16}, 12);
+    usbip_say_unlink(client, 6, 4);
+    usbip_expect_return(client, RETURN_UNLINK, 6, -ECONNRESET);
+    ck_assert_int_eq(type, TRANSFER_INTERRUPT);
+    usbip_say_words(client, (uint32_t[12]){1, 5, USBIP_DEVID, 1, 2, 0, 8}, 12);
+    usbip_say_unlink(client, 7, 5);
+    usbip_expect_return(client, RETURN_UNLINK, 7, -ECONNRESET);
+    ck_assert_int_eq(type, TRANSFER_BULK);
+    port->on_transfer = NULL;
+    close(client);
+}
+END_TEST
+
 START_TEST(test_isochronous_transfers_are_refused_with_all_they_bring)
 {
     uint32_t words[12] = {1, 4, USBIP_DEVID, 0, 1, 0, 100, 0, 3, 1};
@@ -339,6 +370,7 @@ int main(void)
     tcase_add_test(tcase, test_a_short_transfer_is_an_error_on_request);
     tcase_add_test(tcase, test_a_download_reaches_the_flash);
     tcase_add_test(tcase, test_isochronous_transfers_are_refused_with_all_they_bring);
+    tcase_add_test(tcase, test_transfers_with_an_interval_are_interrupt_transfers);
     tcase_add_test(tcase, test_unlinking_what_waits_answers_once);
     tcase_add_test(tcase, test_unlinking_what_is_over_or_never_was_says_0);
     tcase_add_test(tcase, test_others_go_on_after_an_unlink);

@@ -60,6 +60,32 @@ static void expect_stopped(void)
     ck_assert_uint_eq(packet->head.receiving.status, usb_redir_stall);
 }
 
+static void note_interval(void *context, const struct root_port *port,
+                          const struct transfer *transfer, bool ended)
+{
+    (void)port;
+    (void)ended;
+    if (transfer->type == TRANSFER_INTERRUPT) {
+        *(uint8_t *)context = transfer->interval;
+    }
+}
+
+/* 16 ms in a Photon's descriptor. */
+START_TEST(test_observers_see_the_interval_of_the_endpoint)
+{
+    static const struct script_row rows[] = {IN_NAK(1000)};
+    uint8_t interval = 0;
+
+    redir_begin_script();
+    PLAY(rows);
+    redir.port.on_transfer = note_interval;
+    redir.port.on_transfer_context = &interval;
+    ck_assert_uint_eq(start(NOTIFICATION), usb_redir_success);
+    ck_assert_uint_eq(interval, 16);
+    redir.port.on_transfer = NULL;
+}
+END_TEST
+
 START_TEST(test_what_comes_is_told_with_ids_that_count_up)
 {
     static const struct script_row rows[] = {IN_NAK(3), IN(first), IN(second), IN_NAK(1000)};
@@ -213,6 +239,7 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase_add_checked_fixture(tcase, NULL, redir_end);
     tcase_add_test(tcase, test_what_comes_is_told_with_ids_that_count_up);
+    tcase_add_test(tcase, test_observers_see_the_interval_of_the_endpoint);
     tcase_add_test(tcase, test_nothing_is_polled_before_the_start_and_after_the_stop);
     tcase_add_test(tcase, test_a_stalled_endpoint_stops_until_it_is_started_again);
     tcase_add_test(tcase, test_only_an_interrupt_endpoint_that_is_not_started_can_be);

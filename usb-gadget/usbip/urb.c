@@ -77,6 +77,15 @@ static bool is_port_reset(const struct usbip_header *header)
     return header->endpoint == 0 && memcmp(header->setup, port_reset, sizeof port_reset) == 0;
 }
 
+/* The protocol does not say; only interrupt transfers come with an interval. */
+static enum transfer_type type_of(const struct usbip_header *header)
+{
+    if (header->endpoint == 0) {
+        return TRANSFER_CONTROL;
+    }
+    return header->interval > 0 ? TRANSFER_INTERRUPT : TRANSFER_BULK;
+}
+
 static struct flight *urb_new(struct usbip_connection *connection,
                               const struct usbip_header *header)
 {
@@ -94,7 +103,8 @@ static struct flight *urb_new(struct usbip_connection *connection,
     urb->connection = connection;
     urb->header = *header;
     flight->ended = on_end;
-    transfer->type = header->endpoint == 0 ? TRANSFER_CONTROL : TRANSFER_BULK;
+    transfer->type = type_of(header);
+    transfer->interval = (uint8_t)(header->interval < UINT8_MAX ? header->interval : UINT8_MAX);
     transfer->endpoint = (uint8_t)header->endpoint;
     if (header->endpoint != 0) {
         transfer->endpoint |= header->direction == 1 ? ENDPOINT_IN : 0;

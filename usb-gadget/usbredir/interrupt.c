@@ -38,7 +38,8 @@ static void on_ended(struct flight *flight)
 /* False when the budget does not allow it now. */
 static bool poll_endpoint(struct usbredir_peer *peer, uint8_t endpoint)
 {
-    const uint16_t packet = peer->shape.endpoints.max_packet_size[usbredir_slot(endpoint)];
+    const struct usb_redir_ep_info_header *endpoints = &peer->shape.endpoints;
+    const uint16_t packet = endpoints->max_packet_size[usbredir_slot(endpoint)];
     struct flight *flight = flight_new(&peer->flights, sizeof *flight, 0, NULL, packet);
 
     if (flight == NULL) {
@@ -49,6 +50,7 @@ static bool poll_endpoint(struct usbredir_peer *peer, uint8_t endpoint)
     flight->ended = on_ended;
     flight->transfer.type = TRANSFER_INTERRUPT;
     flight->transfer.endpoint = endpoint;
+    flight->transfer.interval = endpoints->interval[usbredir_slot(endpoint)];
     flight_submit(flight);
     return true;
 }
