@@ -41,6 +41,13 @@ control_handler handle_wifi_set;
 control_handler handle_wifi_get;
 control_handler handle_wifi_clear;
 
+/* control_storage.c */
+control_handler handle_describe_storage;
+control_handler handle_read_section;
+control_handler handle_write_section;
+control_handler handle_clear_section;
+control_handler handle_section_size;
+
 /* control_update.c */
 control_handler handle_start_update;
 control_handler handle_update_data;

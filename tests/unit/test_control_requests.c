@@ -141,7 +141,6 @@ static const struct asked asked_1_5[] = {
     OK(122),
     FAILS(211, -120),
     FAILS(221, -120),
-    OK(260),
     OK(300),
 };
 
