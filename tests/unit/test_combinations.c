@@ -463,13 +463,15 @@ struct text {
 
 __attribute__((format(printf, 2, 3))) static void append(struct text *text, const char *format, ...)
 {
+    size_t room = sizeof(text->bytes) - text->length;
     va_list arguments;
+    int written;
 
     va_start(arguments, format);
-    text->length += (size_t)vsnprintf(text->bytes + text->length,
-                                      sizeof(text->bytes) - text->length, format, arguments);
+    written = vsnprintf(text->bytes + text->length, room, format, arguments);
     va_end(arguments);
-    ck_assert_uint_lt(text->length, sizeof(text->bytes));
+    ck_assert(written >= 0 && (size_t)written < room);
+    text->length += (size_t)written;
 }
 
 static char letter(unsigned function)

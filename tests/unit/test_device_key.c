@@ -30,7 +30,8 @@ static bool make(void *context, uint64_t number, uint8_t key[PHOTON_KEY_SIZE])
     struct maker *maker = context;
 
     memset(key, 0, PHOTON_KEY_SIZE);
-    memcpy(key, "\x30\x82", 2);
+    key[0] = 0x30;
+    key[1] = 0x82;
     key[KEY_SIZE - 1] = (uint8_t)++maker->calls;
     maker->number = number;
     return !maker->fails;
