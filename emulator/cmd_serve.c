@@ -53,7 +53,7 @@ static const struct option_row rows[] = {
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds the boards: a path, or @NAME\n"
                          "(default: a name that is printed)."},
-    [OPT_COUNT] = {'n', "count", "N", "So many fresh boards (1)."},
+    [OPT_COUNT] = {'n', "count", "N", "So many fresh boards (1); not together with -d."},
     [OPT_USBIP] = {'\0', "usbip", "ADDRESS:PORT",
                    "Serve USB/IP there (the usual port is 3240; 0 takes a free\n"
                    "one): board number N is bus id 1-N."},
@@ -74,7 +74,8 @@ static const struct option_row rows[] = {
 
 static const struct command_help help = {
     .name = "serve",
-    .usage = "[OPTIONS] --usbip ADDRESS:PORT\n[OPTIONS] --usbredir WHERE...",
+    .usage =
+        "[OPTIONS] --usbip ADDRESS:PORT\n[OPTIONS] --usbredir WHERE...\n[OPTIONS] --vhci-local",
     .purpose = "Serves boards to hosts that plug them in over USB/IP or usbredir, until it gets\n"
                "SIGTERM or SIGINT. Then the boards finish what they are doing, lose their power\n"
                "and are saved.",
@@ -173,6 +174,9 @@ static int read_options(struct serve_wish *wish, int argc, char **argv)
     if (wish->session.mode == TIME_WARP) {
         return options_wrong(&help, "time warp shortens the sleeps of a command that it starts: "
                                     "that is `run`; real or fast expected");
+    }
+    if (wish->session.fresh > 1 && wish->session.count > 0) {
+        return options_wrong(&help, "--count is for fresh boards, not for those in directories");
     }
     if (!wish->usbip && wish->usbredir_count == 0 && !wish->vhci_local &&
         wish->activation.count == 0) {
