@@ -106,11 +106,13 @@ static int read_options(struct attach *attach, int argc, char **argv)
 
 /* --- the server --- */
 
+/* "1-2": what else looks like that can be named by its path. */
 static bool is_busid(const char *text)
 {
-    unsigned bus, port;
-    char more;
-    return sscanf(text, "%9u-%9u%c", &bus, &port, &more) == 2;
+    static const char digits[] = "0123456789";
+    size_t bus = strspn(text, digits);
+    size_t port = text[bus] == '-' ? strspn(text + bus + 1, digits) : 0;
+    return bus > 0 && port > 0 && text[bus + 1 + port] == '\0';
 }
 
 static int dial(const struct attach *attach, struct complaint *complaint)
@@ -290,7 +292,7 @@ static int watch_signals(void)
 
 int cmd_attach(int argc, char **argv)
 {
-    struct attach attach = {.port = VHCI_NO_PORT};
+    struct attach attach = {.board = "", .port = VHCI_NO_PORT};
     int code = read_options(&attach, argc, argv);
     if (code != EXIT_DONE) {
         return code < 0 ? EXIT_DONE : code;

@@ -157,7 +157,6 @@ static bool put(struct desk *desk, struct desk_board *board, struct flash *flash
     if (own_pages > PATTERN_PAGES && desk->pattern_count < DESK_PATTERNS) {
         desk->patterns[desk->pattern_count++] = board;
     }
-    desk->boards[desk->count++] = board;
     return true;
 }
 
@@ -198,6 +197,7 @@ bool desk_add_directory(struct desk *desk, const char *path, struct complaint *c
     if (board->dir) {
         board->identity = *device_dir_identity(board->dir);
         if (put(desk, board, device_dir_flash(board->dir), complaint)) {
+            desk->boards[desk->count++] = board;
             return true;
         }
     }
@@ -218,6 +218,7 @@ bool desk_add_fresh(struct desk *desk, const struct recipe *recipe, struct compl
     recipe_identity(&board->identity, recipe->release, (uint32_t)desk->count + 1);
     struct flash *flash = recipe_flash(recipe, board->identity.seed, complaint);
     if (flash && put(desk, board, flash, complaint)) {
+        desk->boards[desk->count++] = board;
         return true;
     }
     board_free(board);

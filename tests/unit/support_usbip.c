@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -96,8 +97,7 @@ uint32_t usbip_ask_import(int client, const char *busid)
 {
     uint8_t request[40] = {0x01, 0x11, 0x80, 0x03}, reply[8], device[0x138];
 
-    ck_assert_uint_lt(strlen(busid), 32);
-    memcpy(request + 8, busid, strlen(busid));
+    ck_assert_int_lt(snprintf((char *)request + 8, 32, "%s", busid), 32);
     usbip_say(client, request, sizeof request);
     usbip_expect(client, reply, sizeof reply);
     ck_assert_uint_eq(usbip_word(reply), 0x01110003);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "devmodel/cells.h"
+
 #define THINGS 200
 #define ROUNDS 2000
 
@@ -30,18 +32,18 @@ END_TEST
 START_TEST(test_the_first_is_the_least_after_every_change)
 {
     const char *chosen = getenv("DUE_QUEUE_SEED");
-    const unsigned seed = chosen != NULL ? (unsigned)strtoul(chosen, NULL, 10) : 20151104;
+    uint64_t state = chosen != NULL ? strtoull(chosen, NULL, 10) : 20151104;
 
-    printf("DUE_QUEUE_SEED=%u\n", seed);
-    srand(seed);
+    printf("DUE_QUEUE_SEED=%llu\n", (unsigned long long)state);
     for (size_t i = 0; i < THINGS; i++) {
-        things[i].at = (uint64_t)rand() % 100;
+        things[i].at = cells_noise(&state) % 100;
         ck_assert(due_queue_add(&queue, &things[i]));
         ck_assert_uint_eq(due_queue_first(&queue)->at, least(i + 1));
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t at = round % 5 == 0 ? UINT64_MAX : (uint64_t)rand() % 100;
-        struct due *moved = round % 2 == 0 ? &things[rand() % THINGS] : due_queue_first(&queue);
+        uint64_t at = round % 5 == 0 ? UINT64_MAX : cells_noise(&state) % 100;
+        struct due *moved =
+            round % 2 == 0 ? &things[cells_noise(&state) % THINGS] : due_queue_first(&queue);
         due_queue_move(&queue, moved, at);
         ck_assert_uint_eq(moved->at, at);
         ck_assert_uint_eq(due_queue_first(&queue)->at, least(THINGS));

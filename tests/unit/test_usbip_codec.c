@@ -1,7 +1,7 @@
 /* The messages of USB/IP, byte for byte as Linux' Documentation/usb/usbip_protocol.rst has them. */
 #include <check.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "usb-gadget/usbip/codec.h"
@@ -10,12 +10,11 @@
 static size_t words(const char *text, uint8_t *bytes)
 {
     size_t length = 0;
-    unsigned value;
-    int used;
 
-    while (sscanf(text, " %2x%n", &value, &used) == 1) {
-        bytes[length++] = (uint8_t)value;
-        text += used;
+    while (*(text += strspn(text, " ")) != '\0') {
+        const char digits[3] = {text[0], text[1], '\0'};
+        bytes[length++] = (uint8_t)strtoul(digits, NULL, 16);
+        text += 2;
     }
     return length;
 }

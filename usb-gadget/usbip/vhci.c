@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,21 +20,29 @@ static const char *const places[] = {
 
 /* --- reading --- */
 
-/* One line: "hs 0001 004 000 ..." since Linux 4.13, "0001 004 000 ..." before. */
-static bool is_free(const char *line, int *port)
+/* A decimal number of at most nine digits, and the blank behind it. */
+static bool take_number(const char **at, int *number)
 {
-    char hub[3];
-    unsigned number, state;
+    size_t digits = strspn(*at, "0123456789");
 
-    if (sscanf(line, " %2[a-z] %9u %9u ", hub, &number, &state) == 3) {
-        if (strcmp(hub, "hs") != 0) {
-            return false; /* a SuperSpeed port */
-        }
-    } else if (sscanf(line, " %9u %9u ", &number, &state) != 2) {
+    if (digits == 0 || digits > 9 || (*at)[digits] != ' ') {
         return false;
     }
-    *port = (int)number;
-    return state == STATE_FREE;
+    *number = (int)strtol(*at, NULL, 10);
+    *at += digits + strspn(*at + digits, " ");
+    return true;
+}
+
+/* One line: "hs  0001 004 000 ..." since Linux 4.13, "0001 004 000 ..." before; "ss" is a
+ * SuperSpeed port. */
+static bool is_free(const char *line, int *port)
+{
+    int state;
+
+    if (strncmp(line, "hs ", 3) == 0) {
+        line += strspn(line + 2, " ") + 2;
+    }
+    return take_number(&line, port) && take_number(&line, &state) && state == STATE_FREE;
 }
 
 int vhci_free_port(const char *status, int from)
