@@ -12,6 +12,8 @@ test -x "$stage/bin/vphoton"
 mkdir "$stage/scratch"
 "$stage/bin/vphoton" new "$stage/scratch/board"
 "$stage/bin/vphoton" run -d "$stage/scratch/board" --dfu -- dfu-util -l | grep -F 'Found DFU: [2b04:d006]'
+VPHOTON_CACHE=$PWD/build/guest "$stage/bin/vphoton" vm -d "$stage/scratch/board" --dfu -- dfu-util -l |
+    grep -F 'Found DFU: [2b04:d006]'
 
 pc=$(find "$stage" -name libphoton.pc)
 PKG_CONFIG_PATH=$(dirname "$pc")

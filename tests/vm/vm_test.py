@@ -23,6 +23,7 @@ sys.path.insert(0, str(GUEST))
 sys.dont_write_bytecode = True
 
 import machine  # noqa: E402  the guest of this build
+import packages  # noqa: E402
 
 EXIT_SKIPPED = 77
 _guest = None
@@ -99,7 +100,7 @@ def main(names):
         try:
             with scratch_folder():
                 names[name]()
-        except Skipped as reason:
+        except (Skipped, packages.Missing) as reason:
             skipped += 1
             outcome = f"skipped: {reason}"
         except Exception:  # whatever it is, the others are run
