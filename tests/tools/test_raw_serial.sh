@@ -49,6 +49,11 @@ transfers raw.trace >raw
 grep -q SEND_BREAK plain || fail 'no break in the trace'
 expect_same plain raw
 
+run_ok vphoton run --raw -d board -- "$SOURCE_DIR/tests/tools/serial_uart.py"
+expect_line 'line 0, base 0, close delay 50, closing wait 3000'
+expect_line 'flags 0x0, divisor 0'
+expect_line 'modem lines 0x26' # DTR, RTS, CTS
+
 run_ok vphoton run --raw -d board -- "$SOURCE_DIR/tests/tools/serial_unplug.py"
 expect_line 'hung up'
 expect_line 'node is gone'

@@ -50,22 +50,7 @@ run_ok vphoton run -d board --events=trace -- /usr/bin/python3 break.py
 
 # What cdc_acm answers a program that takes the port for a UART: the number, how it closes, and no base
 # for a divisor; it takes one without a word. "Clear to send" is always set.
-cat >uart.py <<'PY'
-import fcntl, os, struct
-from termios import TIOCGSERIAL, TIOCSSERIAL, TIOCMGET
-LAYOUT = "iiIiiiiiHbbiHHQHIQ"  # struct serial_struct
-fd = os.open("/dev/ttyACM0", os.O_RDWR | os.O_NOCTTY)
-info = list(struct.unpack(LAYOUT, fcntl.ioctl(fd, TIOCGSERIAL, bytes(struct.calcsize(LAYOUT)))))
-print("line %d, base %d, close delay %d, closing wait %d" % (info[1], info[7], info[8], info[12]))
-info[4] |= 0x30  # ASYNC_SPD_CUST
-info[6] = 7
-fcntl.ioctl(fd, TIOCSSERIAL, struct.pack(LAYOUT, *info))
-info = struct.unpack(LAYOUT, fcntl.ioctl(fd, TIOCGSERIAL, bytes(struct.calcsize(LAYOUT))))
-print("flags %#x, divisor %d" % (info[4], info[6]))
-lines = struct.unpack("i", fcntl.ioctl(fd, TIOCMGET, bytes(4)))[0]
-print("modem lines %#x" % lines)
-PY
-run_ok vphoton run -d board -- /usr/bin/python3 uart.py
+run_ok vphoton run -d board -- "$SOURCE_DIR/tests/tools/serial_uart.py"
 expect_line 'line 0, base 0, close delay 50, closing wait 3000'
 expect_line 'flags 0x0, divisor 0'
 expect_line 'modem lines 0x26' # DTR, RTS, CTS

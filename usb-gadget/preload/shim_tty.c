@@ -2,7 +2,6 @@
 #include <asm/ioctls.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/serial.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +13,6 @@
 
 #include "usb-gadget/preload/shim.h"
 #include "usb-gadget/preload/translation.h"
-
-/* How a port closes unless somebody changed that, in 1/100 s (Linux drivers/tty/tty_port.c). */
-#define CLOSE_DELAY  50
-#define CLOSING_WAIT 3000
 
 int shim_tty(const struct shim_path *where)
 {
@@ -201,19 +196,6 @@ static int modem(int index, unsigned long ioctl, int *argument)
     return ask(index, request.type, request.length, NULL);
 }
 
-/* What setserial asks of a UART. cdc_acm knows only how its port closes and takes anything else
- * without a word, a divisor for a rate of one's own, too; other closing times are refused as to a
- * user. */
-static int serial_info(int index, unsigned long request, struct serial_struct *info)
-{
-    if (request == TIOCGSERIAL) {
-        *info = (struct serial_struct){
-            .line = index, .close_delay = CLOSE_DELAY, .closing_wait = CLOSING_WAIT};
-        return 0;
-    }
-    return info->close_delay == CLOSE_DELAY && info->closing_wait == CLOSING_WAIT ? 0 : -EPERM;
-}
-
 bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
 {
     if (translation_sets_terminal(request)) {
@@ -224,7 +206,7 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
         return true;
     }
     int break_ms = translation_break_ms(request, (int)(intptr_t)argument);
-    bool of_uart = request == TIOCGSERIAL || request == TIOCSSERIAL;
+    bool of_uart = translation_is_uart(request);
     if (break_ms < 0 && !of_uart && !translation_is_modem(request)) {
         return false;
     }
@@ -239,7 +221,8 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result)
     }
     int status = -EIO;
     if (!gone) {
-        status = of_uart ? serial_info(index, request, argument) : modem(index, request, argument);
+        status =
+            of_uart ? translation_uart(request, index, argument) : modem(index, request, argument);
     }
     if (status != 0) {
         errno = -status;

@@ -21,6 +21,9 @@
 #define LINES          (TIOCM_DTR | TIOCM_RTS)
 #define TCSETS2_NUMBER 0x2B
 #define BREAK_UNIT_MS  100 /* of TCSBRKP */
+/* How a port closes unless somebody changed that, in 1/100 s (Linux drivers/tty/tty_port.c). */
+#define CLOSE_DELAY  50
+#define CLOSING_WAIT 3000
 /* Majors of pty slaves. */
 #define PTS_MAJOR_FIRST 136
 #define PTS_MAJOR_LAST  143
@@ -367,4 +370,21 @@ void translate_modem(unsigned long ioctl, uint32_t lines, int argument,
         break;
     }
     request->length = to_lines(bits);
+}
+
+bool translation_is_uart(unsigned long ioctl)
+{
+    return ioctl == TIOCGSERIAL || ioctl == TIOCSSERIAL;
+}
+
+/* cdc_acm knows only how its port closes and takes anything else without a word, a divisor for a
+ * rate of one's own, too; other closing times are refused as to a user. */
+int translation_uart(unsigned long ioctl, int index, struct serial_struct *info)
+{
+    if (ioctl == TIOCGSERIAL) {
+        *info = (struct serial_struct){
+            .line = index, .close_delay = CLOSE_DELAY, .closing_wait = CLOSING_WAIT};
+        return 0;
+    }
+    return info->close_delay == CLOSE_DELAY && info->closing_wait == CLOSING_WAIT ? 0 : -EPERM;
 }

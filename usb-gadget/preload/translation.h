@@ -9,6 +9,7 @@
 #ifndef GADGET_PRELOAD_TRANSLATION_H
 #define GADGET_PRELOAD_TRANSLATION_H
 
+#include <linux/serial.h>
 #include <linux/usbdevice_fs.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,6 +77,10 @@ int translation_break_ms(unsigned long ioctl, int number);
  * is what the program's argument points to. */
 void translate_modem(unsigned long ioctl, uint32_t lines, int argument,
                      struct preload_request *request);
+/* Whether it is what setserial asks of a UART; the answer for ttyACMn with `index`, into `info` or
+ * about it. */
+bool translation_is_uart(unsigned long ioctl);
+int translation_uart(unsigned long ioctl, int index, struct serial_struct *info);
 /* TIOCMGET's bits for the lines. */
 int translation_modem_bits(uint32_t lines);
 

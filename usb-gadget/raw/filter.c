@@ -83,6 +83,8 @@ static const struct rule rules[] = {
     TTY_IOCTL(TIOCCBRK),
     TTY_IOCTL(TCSBRK),
     TTY_IOCTL(TCSBRKP),
+    TTY_IOCTL(TIOCGSERIAL),
+    TTY_IOCTL(TIOCSSERIAL),
     {SYS_socket, {{0, ANY, AF_NETLINK}, {2, ANY, NETLINK_KOBJECT_UEVENT}}},
     {SYS_bind, {{2, ANY, sizeof(struct sockaddr_nl)}}},
     {SYS_setsockopt, {{1, ANY, SOL_NETLINK}}},

@@ -204,26 +204,49 @@ static void send_break(struct call *call, unsigned index, int ms)
     ask(call, index, PRELOAD_TTY_BREAK, 1, break_begun);
 }
 
-void ttys_ioctl(struct call *call)
+/* --- all of them --- */
+
+static void uart(struct call *call, int index)
+{
+    const unsigned long ioctl = (uint32_t)call->notice.data.args[1];
+    const uint64_t address = call->notice.data.args[2];
+    struct serial_struct info = {0};
+    bool there = ioctl == TIOCGSERIAL || call_read(call, address, &info, sizeof info);
+    int result = translation_uart(ioctl, index, &info);
+
+    there = there && (ioctl != TIOCGSERIAL || call_write(call, address, &info, sizeof info));
+    call_answer(call, there ? result : -EFAULT);
+}
+
+/* False when the pty does it by itself. */
+static bool port_ioctl(struct call *call, int index, uint64_t inode)
 {
     const unsigned long ioctl = (uint32_t)call->notice.data.args[1];
     const int break_ms = translation_break_ms(ioctl, (int)call->notice.data.args[2]);
-    struct stat status;
-    int index = call_stat(call, (int)call->notice.data.args[0], &status)
-                    ? index_of(call->raw, &status)
-                    : TTY_NONE;
+    const bool of_port = break_ms >= 0 || translation_is_modem(ioctl) || translation_is_uart(ioctl);
 
-    if (index == TTY_GONE && (break_ms >= 0 || translation_is_modem(ioctl))) {
+    if (index == TTY_GONE && of_port) {
         call_answer(call, -EIO);
-    } else if (index < 0) {
-        call_continue(call);
-    } else if (break_ms >= 0) {
+    } else if (index >= 0 && break_ms >= 0) {
         send_break(call, (unsigned)index, break_ms);
-    } else if (translation_is_modem(ioctl)) {
+    } else if (index >= 0 && translation_is_modem(ioctl)) {
         ask(call, (unsigned)index, PRELOAD_TTY_LINES, 0, lines_known);
-    } else if (translation_sets_terminal(ioctl)) {
-        set(call, (unsigned)index, ioctl, status.st_ino);
+    } else if (index >= 0 && translation_is_uart(ioctl)) {
+        uart(call, index);
+    } else if (index >= 0 && translation_sets_terminal(ioctl)) {
+        set(call, (unsigned)index, ioctl, inode);
     } else {
+        return false;
+    }
+    return true;
+}
+
+void ttys_ioctl(struct call *call)
+{
+    struct stat status;
+
+    if (!call_stat(call, (int)call->notice.data.args[0], &status) ||
+        !port_ioctl(call, index_of(call->raw, &status), status.st_ino)) {
         call_continue(call);
     }
 }
