@@ -65,6 +65,7 @@ static const struct rule rules[] = {
 #endif
     {SYS_openat, {{2, O_PATH | O_DIRECTORY, 0}}},
     {SYS_openat2, {{0}}},
+    {SYS_lseek, {{1, ANY, 0}, {2, ANY, SEEK_SET}}},
     {SYS_ioctl, {{1, 0xFF00, 'U' << 8}}},
     TTY_IOCTL(TCSETS),
     TTY_IOCTL(TCSETSW),

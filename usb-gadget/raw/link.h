@@ -147,6 +147,8 @@ void opens_handle(struct call *call);
 /* Answers an open of the device node. */
 void nodes_open(struct call *call, unsigned number, int flags);
 void nodes_ioctl(struct call *call);
+/* lseek() to the beginning of the descriptors. */
+void nodes_rewind(struct call *call);
 /* A channel of the node was hung up. */
 void nodes_channel_lost(struct node *node);
 /* The call does not wait for the end of a transfer any more. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/translation.h"
@@ -390,15 +391,46 @@ static void not_open(struct call *call, const struct stat *status)
     }
 }
 
+/* The open node that the call's first argument is, or NULL. */
+static struct node *open_node(const struct call *call, struct stat *status)
+{
+    return call_stat(call, (int)call->notice.data.args[0], status) && S_ISSOCK(status->st_mode)
+               ? node_of(call->raw, status->st_ino)
+               : NULL;
+}
+
+/* Whether the program has read nothing of the descriptors: then it is at their beginning. */
+static bool is_unread(struct call *call, const struct node *node)
+{
+    uint8_t bytes[PRELOAD_DESCRIPTORS_MAX];
+    int visible = call_borrow(call, (int)call->notice.data.args[0], node->inode);
+    ssize_t length =
+        visible >= 0 ? recv(visible, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT) : -1;
+
+    if (visible >= 0) {
+        close(visible);
+    }
+    return length == (ssize_t)node->info.descriptors_length;
+}
+
+void nodes_rewind(struct call *call)
+{
+    struct stat status = {0};
+    const struct node *node = open_node(call, &status);
+
+    if (node != NULL && is_unread(call, node)) {
+        call_answer(call, 0);
+    } else {
+        call_continue(call); /* a socket does not seek */
+    }
+}
+
 void nodes_ioctl(struct call *call)
 {
     const unsigned long ioctl = ioctl_of(call);
     struct stat status = {0};
 
-    call->node = NULL;
-    if (call_stat(call, (int)call->notice.data.args[0], &status) && S_ISSOCK(status.st_mode)) {
-        call->node = node_of(call->raw, status.st_ino);
-    }
+    call->node = open_node(call, &status);
     if (call->node == NULL) {
         not_open(call, &status);
         return;

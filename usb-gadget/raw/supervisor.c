@@ -52,7 +52,7 @@ static const struct {
 #ifdef SYS_open
     {SYS_open, opens_handle},
 #endif
-    {SYS_openat2, opens_handle}, {SYS_socket, monitors_socket},
+    {SYS_openat2, opens_handle}, {SYS_socket, monitors_socket},     {SYS_lseek, nodes_rewind},
     {SYS_bind, monitors_bind},   {SYS_setsockopt, monitors_option},
 };
 
