@@ -52,6 +52,7 @@ fwupd            | command fwupdtool
 util-linux       | command setpriv
 nodejs           | command node
 npm              | command npm
+openssl          | command openssl
 libnode-dev      | file /usr/include/node/node.h
 g++              | command g++
 make             | command make

@@ -169,10 +169,12 @@ dfu_ok() {
     expect_status 0
 }
 
-# npm_packages NAME: installs what npm/NAME.json asks for, once a build, and lets node find it. Tests
-# that need the same at the same time wait for each other. Without npm the test cannot run here.
+# npm_packages NAME [NPM-OPTION...]: installs what npm/NAME.json asks for, once a build, and lets node
+# find it. Tests that need the same at the same time wait for each other. Its script `build`, where it
+# has one, comes last. Without npm the test cannot run here.
 npm_packages() {
-    local wanted=$SOURCE_DIR/tests/tools/npm/$1.json place=$BUILD_DIR/npm/$1 lock program
+    local name=$1 wanted=$SOURCE_DIR/tests/tools/npm/$1.json place=$BUILD_DIR/npm/$1 lock program
+    shift
     for program in node npm; do
         [ -n "$(command -v $program)" ] || skip "no $program"
     done
@@ -187,8 +189,9 @@ npm_packages() {
         # What a package has to build needs the headers that node came with.
         run env npm_config_nodedir="$(node -p 'path.resolve(process.execPath, "../..")')" \
             npm install --prefix "$place" --cache "$place.cache" --no-package-lock --no-audit \
-            --no-fund --fetch-retries=0 --fetch-timeout=30000
-        [ "$status" = 0 ] || skip "npm cannot install $1: $(grep -m 1 error "$WORK/out")"
+            --no-fund --fetch-retries=0 --fetch-timeout=30000 "$@"
+        [ "$status" = 0 ] || skip "npm cannot install $name: $(grep -m 1 error "$WORK/out")"
+        run_ok npm run --prefix "$place" --cache "$place.cache" --if-present build
         rm -rf "$place.cache"
         cp "$wanted" "$place/complete"
     fi
