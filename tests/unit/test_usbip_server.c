@@ -166,6 +166,38 @@ START_TEST(test_a_short_transfer_is_an_error_on_request)
 }
 END_TEST
 
+/* SET_FEATURE(PORT_RESET), a request to a hub, is how a client resets what it imported: Linux'
+ * usbip_host takes it for the device that it exports. A reset device has an address but no
+ * configuration. */
+START_TEST(test_a_port_reset_resets_the_board)
+{
+    static const uint8_t port_reset[8] = {0x23, 3, 4, 0, 1, 0, 0, 0};
+    static const uint8_t get_configuration[8] = {0x80, 8, 0, 0, 0, 0, 1, 0};
+    static const uint8_t set_configuration[8] = {0x00, 9, 1, 0, 0, 0, 0, 0};
+    int client = usbip_imported();
+    uint8_t configuration, status[6];
+
+    usbip_say_control(client, 1, get_configuration, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 1, 0);
+    usbip_expect(client, &configuration, 1);
+    ck_assert_uint_eq(configuration, 1);
+    usbip_say_control(client, 2, port_reset, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 2, 0);
+    usbip_say_control(client, 3, get_configuration, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 3, 0);
+    usbip_expect(client, &configuration, 1);
+    ck_assert_uint_eq(configuration, 0);
+    usbip_say_control(client, 4, usbip_get_status, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 4, -EPIPE);
+    usbip_say_control(client, 5, set_configuration, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 5, 0);
+    usbip_say_control(client, 6, usbip_get_status, NULL);
+    usbip_expect_return(client, RETURN_SUBMIT, 6, 0);
+    usbip_expect(client, status, sizeof status);
+    close(client);
+}
+END_TEST
+
 /* DfuSe: SET_ADDRESS_POINTER to the application, then one block. */
 START_TEST(test_a_download_reaches_the_flash)
 {
@@ -368,6 +400,7 @@ int main(void)
     tcase_add_test(tcase, test_messages_may_come_byte_by_byte);
     tcase_add_test(tcase, test_control_transfers_end_as_the_board_ends_them);
     tcase_add_test(tcase, test_a_short_transfer_is_an_error_on_request);
+    tcase_add_test(tcase, test_a_port_reset_resets_the_board);
     tcase_add_test(tcase, test_a_download_reaches_the_flash);
     tcase_add_test(tcase, test_isochronous_transfers_are_refused_with_all_they_bring);
     tcase_add_test(tcase, test_transfers_with_an_interval_are_interrupt_transfers);
