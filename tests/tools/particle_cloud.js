@@ -1,6 +1,6 @@
 // particle_cloud.js DEVICE-ID NAME LOG COMMAND...: runs a command with a stand-in of Particle's cloud
 // on a loopback port, which it writes into the settings of the CLI. The cloud knows one Photon by id
-// and name. Each request is a line of LOG: method, path, and what a body had in it.
+// and name. Each request is a line of LOG: method, path, and what a form had in it.
 const fs = require('fs');
 const http = require('http');
 const { spawn } = require('child_process');
@@ -12,19 +12,16 @@ const photon = { id, name, platform_id: 6, product_id: 6, connected: false, stat
 
 // method, path, status, answer
 const answers = [
-    ['GET', /^\/v1\/devices$/, 200, [photon]],
     ['GET', new RegExp(`^/v1/devices/(${id}|${name})$`), 200, photon],
     ['GET', /^\/v1\/devices\//, 404, { ok: false, error: 'No device found' }],
-    ['PUT', new RegExp(`^/v1/devices/(${id}|${name})$`), 200, { ok: true, id, status: 'Update started' }],
     ['POST', new RegExp(`^/v1/provisioning/${id}$`), 200, { ok: true }],
 ];
 
-// noteworthy BODY: the fields of a form or a JSON document that tests look at.
+// noteworthy BODY: what tests look for in a form.
 function noteworthy(body) {
-    return [/BEGIN PUBLIC KEY/, /filename="[^"]*"/, /"algorithm":"[^"]*"/, /algorithm=\w+/]
-        .map((field) => field.exec(decodeURIComponent(body.replace(/%(?![0-9A-Fa-f]{2})/g, '')).replace(/\+/g, ' ')))
-        .filter((found) => found)
-        .map((found) => found[0]);
+    const form = new URLSearchParams(body);
+    return [/BEGIN PUBLIC KEY/.exec(form.get('publicKey')), form.has('algorithm') && `algorithm=${form.get('algorithm')}`]
+        .filter((found) => found);
 }
 
 function answer(request, response) {
