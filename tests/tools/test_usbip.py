@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+import time
 
 import served as program
 import usbip_host
@@ -176,6 +177,17 @@ def test_the_console_answers_and_14400_baud_is_the_way_to_dfu_mode(_):
         equal(host.control([0x21, 0x20, 0, 0, 0, 0, 7, 0], coding)[0], -71, "status of 14400 baud")
         check(host.is_gone(), "the connection outlives the running system")
         when_there(port_of(served), "1-1", 0xD006).close()
+
+
+def test_in_real_time_an_erase_takes_its_second(_):
+    with Served("--release", "0.5.2", "--dfu", "-t", "real", "--usbip", "0") as served, \
+            Host(port_of(served)) as host:
+        host.attach("1-1")
+        start = time.monotonic()
+        host.dfuse(0x41, APP)
+        # 128 KiB; meanwhile the status stage is NAKed, and the transfer waits in the server.
+        check(time.monotonic() - start > 0.9, f"{time.monotonic() - start} s for an erase")
+        host.download(APP, b"slow" * 10)
 
 
 def vhci_folder():
