@@ -44,21 +44,22 @@ class Siege:
     """A server that must have come through it when the block ends."""
 
     def __enter__(self):
-        self.served = Served("--release", "0.5.2", "--dfu", "--usbip", "0").__enter__()
+        self.served = Served("--release", "0.5.2", "--dfu", "--usbip", "0")
         expect_service(self.served)
         self.before = resident(self.served)
         self.descriptors = self.served.descriptors()
         return self.served
 
     def __exit__(self, kind, *rest):
-        if kind is None:
-            more = resident(self.served) - self.before
-            check(more < MORE_KIB, f"{more} KiB more than before")
-            expect_service(self.served)
-            wait_until(lambda: self.served.descriptors() <= self.descriptors, "all connections end")
-            self.served.stop()
-            equal(self.served.said(), "", "errors")
-        self.served.__exit__(kind, *rest)
+        with self.served:
+            if kind is None:
+                more = resident(self.served) - self.before
+                check(more < MORE_KIB, f"{more} KiB more than before")
+                expect_service(self.served)
+                wait_until(lambda: self.served.descriptors() <= self.descriptors,
+                           "all connections end")
+                self.served.stop()
+                equal(self.served.said(), "", "errors")
 
 
 def connect(served):
