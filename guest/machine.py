@@ -221,7 +221,7 @@ class Machine:
 
     network      the guest reaches this machine's loopback as 10.0.2.2, and what else this user
                  reaches; without it, nothing
-    host, here   folders for mount_host(): read-only, and writable
+    host, here   folders for mount_host(): all files, and those that are changed; None: none are
     """
 
     def __init__(self, guest, state=None, network=False, host="/", here=None):
@@ -230,6 +230,7 @@ class Machine:
         self.incoming, self.outgoing = bytearray(), bytearray()
         self.command = None
         self.pongs = []
+        self.here = here or ""
         self.has_host = False
         try:
             self.start(guest, state, network, host, here)
@@ -398,9 +399,11 @@ class Machine:
 
     # --- folders ---
 
-    def mount_host(self, here=None):
+    def mount_host(self):
         """This machine's files at /host. What is written there vanishes with the guest, except in
         the folder `here`."""
+        if self.has_host:
+            return
         script = """set -e
             share() { mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144,$3" "$1" "$2"; }
             mkdir -p /run/host /run/over
@@ -414,14 +417,9 @@ class Machine:
             mkdir -p /host/dev/shm
             mount -t tmpfs shm /host/dev/shm
             if [ -n "$1" ]; then share here "/host$1" cache=mmap; fi"""
-        if self.run("sh", "-c", script, "sh", here or "").code != 0:
+        if self.run("sh", "-c", script, "sh", self.here).code != 0:
             raise GuestError(f"cannot mount this machine's files: {self.command.text().strip()}")
         self.has_host = True
-
-    def mount_host_once(self):
-        """The same, without a folder, when nobody has done it."""
-        if not self.has_host:
-            self.mount_host()
 
 
 class Guest:

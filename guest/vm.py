@@ -70,7 +70,7 @@ def watch_signals():
 def run(boards, command):
     here = os.getcwd()
     with machine.Guest(say=say).machine(here=here) as guest:
-        guest.mount_host(here)
+        guest.mount_host()
         for number, board in enumerate(boards, 1):
             guest.plug_redir(f"board{number}", board, port=str(number))
         guest.wait_for_devices(len(boards))

@@ -109,7 +109,7 @@ class Attach:
 
     @staticmethod
     def plug(guest, boards, number=1):
-        guest.mount_host_once()
+        guest.mount_host()
         script = """chroot /host "$@" >"/tmp/attach$number" 2>&1 &"""
         guest.run("env", f"number={number}", "sh", "-c", script, "sh", vm_test.VPHOTON, "attach",
                   f"10.0.2.2:{boards.usbip_port}", f"1-{number}")

@@ -82,7 +82,7 @@ def test_files_of_this_machine_are_there_and_only_one_folder_is_changed():
         file.write("asked\n")
     here = os.path.abspath("here")
     with vm_test.guest().machine(here=here) as guest:
-        guest.mount_host(here)
+        guest.mount_host()
         found = guest.run("chroot", "/host", "/bin/sh", "-c", f"""
             cat {here}/question
             echo answered >{here}/answer

@@ -11,7 +11,7 @@ VHCI = "/sys/devices/platform/vhci_hcd.0"
 
 def serve(machine, *options):
     """Starts the daemon in the guest, with the libraries of this machine."""
-    machine.mount_host_once()
+    machine.mount_host()
     script = f"""chroot /host "$@" >/tmp/served 2>&1 &
         echo $! >/tmp/pid
         until grep -q "control socket" /tmp/served; do
