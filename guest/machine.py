@@ -416,7 +416,10 @@ class Machine:
             mount -t tmpfs run /host/run
             mkdir -p /host/dev/shm
             mount -t tmpfs shm /host/dev/shm
-            if [ -n "$1" ]; then share here "/host$1" cache=mmap; fi"""
+            if [ -n "$1" ]; then
+                mkdir -p "/host$1"
+                share here "/host$1" cache=mmap
+            fi"""
         if self.run("sh", "-c", script, "sh", self.here).code != 0:
             raise GuestError(f"cannot mount this machine's files: {self.command.text().strip()}")
         self.has_host = True

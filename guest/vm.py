@@ -69,7 +69,8 @@ def watch_signals():
 
 def run(boards, command):
     here = os.getcwd()
-    with machine.Guest(say=say).machine(here=here) as guest:
+    # All of the machine is not to be written to.
+    with machine.Guest(say=say).machine(here=here if here != "/" else None) as guest:
         guest.mount_host()
         for number, board in enumerate(boards, 1):
             guest.plug_redir(f"board{number}", board, port=str(number))

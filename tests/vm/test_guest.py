@@ -111,8 +111,7 @@ def test_qemu_ends_with_who_started_it():
     environment = dict(os.environ, PYTHONPATH=os.path.dirname(vm_test.__file__))
     with subprocess.Popen([sys.executable, "-B", "-c", starter], env=environment,
                           stdout=subprocess.PIPE, text=True) as process:
-        words = process.stdout.readline().split()
-        equal(words[:1], ["QEMU"])
+        words = next(line.split() for line in process.stdout if line.startswith("QEMU"))
         process.kill()
     wait_until(lambda: is_gone(int(words[1])), "QEMU's end")
 

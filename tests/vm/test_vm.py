@@ -61,6 +61,14 @@ def test_the_command_has_the_callers_folder_and_environment():
     equal(out, f"{os.getcwd()}\nhello there\n")
 
 
+def test_any_folder_may_be_the_current_one_and_the_root_is_not_written_to():
+    os.mkdir("with, commas = and spaces")
+    run("--", "touch", "made", cwd="with, commas = and spaces")
+    equal(os.listdir("with, commas = and spaces"), ["made"])
+    out, _ = run("--", "sh", "-c", "echo there >vphoton-test && cat vphoton-test", cwd="/")
+    equal((out, os.path.exists("/vphoton-test")), ("there\n", False))
+
+
 def test_a_signal_reaches_the_command():
     script = "trap 'echo asked to end; exit 5' TERM; echo started; while :; do sleep 0.1; done"
     with subprocess.Popen([vm_test.VPHOTON, "vm", "--", "sh", "-c", script],
