@@ -78,7 +78,8 @@ for version in 1.16.0 3.0.0; do
     flash old $version --usb app.bin
     expect_status 1
     expect_text 'Error writing firmware'
-    expect_line 'dfu-util: Error during download get_status'
+    # The CLI prints each piece that it reads, and where pieces end depends on the moment.
+    expect_text 'Error during download get_status'
     runs
     flash_holds old 0x080A0000 app.bin
     grep -q 'OUT status stage: no answer' events || fail 'the leave was answered'
