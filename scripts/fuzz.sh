@@ -10,7 +10,8 @@ corpus=build/corpus/$name
 mkdir -p "$corpus" build/crashes
 seeds=tests/fuzz/corpus/$name
 [ -d "$seeds" ] || seeds=
-# An input that keeps the harness busy for ten seconds is a hang, and as wrong as a crash.
+# An input that keeps the harness busy for ten seconds is a hang, and as wrong as a crash. A crash
+# gets an exit code that says "failed", for libFuzzer's own means "cannot run here" to check.sh.
 # shellcheck disable=SC2086 # no word when there are no seeds
 exec "$harness" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build/crashes/$name-" "$corpus" $seeds
+    -error_exitcode=1 -timeout_exitcode=1 -artifact_prefix="build/crashes/$name-" "$corpus" $seeds

@@ -35,6 +35,27 @@ START_TEST(test_open_gives_the_descriptors_and_an_unready_socket)
 }
 END_TEST
 
+START_TEST(test_a_node_that_nobody_read_ends_with_its_last_descriptor)
+{
+    struct preload_request readable = opening;
+
+    readable.flags = PRELOAD_READABLE;
+    for (int reads = 0; reads < 2; reads++) {
+        int client = dial();
+        uint8_t byte;
+        ck_assert_int_eq(ask(client, readable, NULL, 0), 0);
+        ck_assert_uint_eq(server->handle_count, 1);
+        ck_assert(reads == 0 || read(got_visible, &byte, 1) == 1);
+        turn();
+        ck_assert_uint_eq(server->handle_count, 1);
+        close(got_visible);
+        close(client);
+        turn();
+        ck_assert_uint_eq(server->handle_count, 0);
+    }
+}
+END_TEST
+
 START_TEST(test_unknown_devices_do_not_exist)
 {
     int client = dial();
@@ -508,6 +529,7 @@ int main(void)
     tcase_add_unchecked_fixture(handles, test_boards_make, test_boards_free);
     tcase_add_checked_fixture(handles, preload_set_up, preload_tear_down);
     tcase_add_test(handles, test_open_gives_the_descriptors_and_an_unready_socket);
+    tcase_add_test(handles, test_a_node_that_nobody_read_ends_with_its_last_descriptor);
     tcase_add_test(handles, test_unknown_devices_do_not_exist);
     tcase_add_test(handles, test_ended_transfers_make_the_handle_ready);
     tcase_add_test(handles, test_calls_do_not_overtake_transfers);

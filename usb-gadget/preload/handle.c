@@ -38,14 +38,39 @@ static void on_handle(evutil_socket_t fd, short what, void *context)
     handle_close(context);
 }
 
-static bool watch(struct usb_handle *handle, short what)
+static bool is_hung_up(const struct usb_handle *handle)
+{
+    struct pollfd hangup = {.fd = handle->socket};
+
+    return poll(&hangup, 1, 0) == 1 && (hangup.revents & (POLLHUP | POLLERR));
+}
+
+static void on_change(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    if (is_hung_up(context)) {
+        handle_close(context);
+    }
+}
+
+static bool watch(struct usb_handle *handle, short what, event_callback_fn callback)
 {
     if (handle->event != NULL) {
         event_free(handle->event);
     }
     handle->event =
-        event_new(handle->server->base, handle->socket, what | EV_PERSIST, on_handle, handle);
+        event_new(handle->server->base, handle->socket, what | EV_PERSIST, callback, handle);
     return handle->event != NULL && event_add(handle->event, NULL) == 0;
+}
+
+/* The last descriptor of the visible socket was closed. What was not read from it makes that an
+ * error, which libevent tells as something to read; but the token is something to read as well, so
+ * only changes count then. */
+static bool watch_end(struct usb_handle *handle, bool readable)
+{
+    return readable ? watch(handle, EV_READ | EV_CLOSED | EV_ET, on_change)
+                    : watch(handle, EV_CLOSED, on_handle);
 }
 
 void handle_sweep(struct preload_server *server, const struct usb_handle *keep)
@@ -53,9 +78,8 @@ void handle_sweep(struct preload_server *server, const struct usb_handle *keep)
     struct usb_handle *handle, *next;
 
     for (handle = TAILQ_FIRST(&server->handles); handle != NULL; handle = next) {
-        struct pollfd hangup = {.fd = handle->socket};
         next = TAILQ_NEXT(handle, entry);
-        if (handle != keep && poll(&hangup, 1, 0) == 1 && (hangup.revents & (POLLHUP | POLLERR))) {
+        if (handle != keep && is_hung_up(handle)) {
             handle_close(handle);
         }
     }
@@ -68,7 +92,7 @@ static void hang_up(struct usb_handle *handle)
     uint8_t byte;
 
     if (recv(handle->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
-        !watch(handle, EV_READ | EV_CLOSED)) {
+        !watch(handle, EV_READ | EV_CLOSED, on_handle)) {
         handle_close(handle);
     }
 }
@@ -144,7 +168,7 @@ static int make_sockets(struct usb_handle *handle, bool readable)
     if (setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) != 0 ||
         send(pair[1], token, sizeof token, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof token ||
         fstat(pair[1], &status) != 0 || (readable && !show_descriptors(handle)) ||
-        !watch(handle, EV_CLOSED)) {
+        !watch_end(handle, readable)) {
         close(pair[0]);
         close(pair[1]);
         return -1;
