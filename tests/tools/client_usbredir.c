@@ -59,7 +59,7 @@ static int dial(const char *name)
     int result = -1;
 
     if (port != NULL) {
-        in.sin_port = htons((uint16_t)atoi(port + 1));
+        in.sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10));
         result = connect(fd, (const struct sockaddr *)&in, sizeof in);
     } else {
         snprintf(un.sun_path, sizeof un.sun_path, "%s", name);

@@ -53,6 +53,11 @@ class Served:
         self.errors.seek(0)
         return self.errors.read()
 
+    def resident(self):
+        """KiB of memory."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

@@ -24,11 +24,6 @@ def port_of(served):
     return int(served.told[0].rsplit(":", 1)[1])
 
 
-def resident(served):
-    with open(f"/proc/{served.process.pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-
-
 def expect_service(served):
     """The board is free, sooner or later, and answers."""
     def try_it():
@@ -46,14 +41,14 @@ class Siege:
     def __enter__(self):
         self.served = Served("--release", "0.5.2", "--dfu", "--usbip", "0")
         expect_service(self.served)
-        self.before = resident(self.served)
+        self.before = self.served.resident()
         self.descriptors = self.served.descriptors()
         return self.served
 
     def __exit__(self, kind, *rest):
         with self.served:
             if kind is None:
-                more = resident(self.served) - self.before
+                more = self.served.resident() - self.before
                 check(more < MORE_KIB, f"{more} KiB more than before")
                 expect_service(self.served)
                 wait_until(lambda: self.served.descriptors() <= self.descriptors,
