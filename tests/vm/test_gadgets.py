@@ -3,7 +3,7 @@
 both ends: dummy_hcd is a controller whose only port is its own device side."""
 import contextlib
 import os
-from errno import EPIPE, EPROTO
+from errno import EPIPE, EPROTO, ESHUTDOWN
 
 import vm_test
 from boards import wait_for_product
@@ -68,7 +68,9 @@ def test_a_gadget_that_goes_instead_of_answering_leaves_no_answer():
     with gadgetfs("go") as guest:
         said = guest.run("dfu-util", "-a", "0", "-s", "0x08000000:8", "-U", "/tmp/x").text()
         holds(said, "error get_status")
-        equal(status_of(guest, GET_STATUS), -EPROTO)
+        # The first from the device's side, the second when the hub was quicker.
+        status = status_of(guest, GET_STATUS)
+        equal(status in (-EPROTO, -ESHUTDOWN), True, f"{status} is one of them")
 
 
 def functionfs(guest, which):
