@@ -32,23 +32,10 @@ enum {
 };
 
 static const struct option_row rows[] = {
-    [SESSION_BOARD] = {'d', "device", "DIR",
-                       "The board in this device directory; may be given several times.\n"
-                       "Without it: a fresh board that is forgotten afterwards."},
-    [SESSION_RELEASE] =
-        {'r', "release", "R",
-         "What the fresh board leaves the factory with (default\n" RECIPE_DEFAULT_RELEASE
-         "); not together with -d."},
-    [SESSION_DFU] = {'\0', "dfu", NULL,
-                     "Hold SETUP over the start until the board is in DFU mode."},
+    SESSION_ROWS,
     [SESSION_TIME] = {'t', "time", "MODE",
                       "real: board time follows the wall clock. fast (default): it\n"
                       "jumps over what a busy board makes the host wait for."},
-    [SESSION_EVENTS] = {'e', "events", "[FILE]",
-                        "Tell what happens on the boards, one line an event (default:\n"
-                        "on stderr)."},
-    [SESSION_TRACE] = {'\0', "trace", "FILE",
-                       "Capture the transfers, for Wireshark; times are board times."},
     [SESSION_REPORT] = {'\0', "report", "FILE", "Sum it all up as JSON at the end."},
     [SESSION_CONTROL] = {'\0', "control", "ADDRESS",
                          "Where `vphoton ctl` finds the boards: a path, or @NAME\n"

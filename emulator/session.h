@@ -38,6 +38,23 @@ enum {
     SESSION_OPTIONS
 };
 
+/* Those of them that say the same in every command, for its table. */
+#define SESSION_ROWS                                                                               \
+    [SESSION_BOARD] = {'d', "device", "DIR",                                                       \
+                       "The board in this device directory; may be given several times.\n"         \
+                       "Without it: a fresh board that is forgotten afterwards."},                 \
+    [SESSION_RELEASE] =                                                                            \
+        {'r', "release", "R",                                                                      \
+         "What the fresh board leaves the factory with (default\n" RECIPE_DEFAULT_RELEASE          \
+         "); not together with -d."},                                                              \
+    [SESSION_DFU] = {'\0', "dfu", NULL,                                                            \
+                     "Hold SETUP over the start until the board is in DFU mode."},                 \
+    [SESSION_EVENTS] = {'e', "events", "[FILE]",                                                   \
+                        "Tell what happens on the boards, one line an event (default:\n"           \
+                        "on stderr)."},                                                            \
+    [SESSION_TRACE] = {'\0', "trace", "FILE",                                                      \
+                       "Capture the transfers, for Wireshark; times are board times."}
+
 #define SESSION_WISH                                                                               \
     {                                                                                              \
         .fresh = 1, .mode = TIME_FAST                                                              \
