@@ -5,8 +5,10 @@ command -v fwupdtool >/dev/null || skip 'fwupdtool is not installed'
 
 # devices RUN-OPTION...: what the tool knows of boards in DFU mode, as JSON.
 devices() {
-    as_user env HOME="$WORK/home" vphoton run "$@" --dfu -- \
-        fwupdtool get-devices --plugins dfu --json >devices 2>out || fail "fwupdtool: $(cat out)"
+    # Its folders are root's, and are not there before root has run it.
+    as_user env HOME="$WORK/home" STATE_DIRECTORY="$WORK/home" CACHE_DIRECTORY="$WORK/home" \
+        vphoton run "$@" --dfu -- fwupdtool get-devices --plugins dfu --json >devices 2>out ||
+        fail "fwupdtool: $(cat out devices)"
 }
 
 mkdir -m 777 home
