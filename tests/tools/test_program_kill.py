@@ -67,8 +67,12 @@ def download(board, **options):
 
 
 def journal_is_whole(board):
-    """The directory must open; looking does not write, so do it first."""
+    """The directory must open; looking does not write, so do it first. A child that was killed
+    before it became dfu-util keeps the lock until it is really gone."""
+    end = time.monotonic() + 30
     look = run("inspect", board)
+    while "in use by process" in look.stdout and time.monotonic() < end:
+        look = run("inspect", board)
     if look.returncode != 0:
         sys.exit(f"FAILED: the directory does not open: {look.stdout}")
 
