@@ -72,11 +72,28 @@ static void touch(struct clock_port *port)
 
 /* --- one board --- */
 
+/* Board time of the next thing that clock_sync() would bring about. */
+static uint64_t next_event(const struct board *board)
+{
+    uint64_t due = board->ops->next_deadline(board);
+    uint64_t ready = board->ops->ready_at(board);
+    return ready > board->now && ready < due ? ready : due;
+}
+
 /* From which wall time on board time runs along. */
 static uint64_t pace_start(const struct clock *clock, const struct clock_port *port)
 {
     uint64_t patience = clock->active_at + CLOCK_WARP_PATIENCE_NS;
     return clock->mode == TIME_WARP && patience > port->wall_at ? patience : port->wall_at;
+}
+
+/* Warp: silence counts towards one event. An event that was put off, as a timeout is by every byte,
+ * is another one. */
+static void be_silent(struct clock_port *port, uint64_t passed)
+{
+    uint64_t due = next_event(port->port->board);
+    port->silence = due != BOARD_NEVER && due == port->awaited ? port->silence + passed : 0;
+    port->awaited = due;
 }
 
 static void follow(struct clock *clock, struct clock_port *port, uint64_t wall)
@@ -86,7 +103,11 @@ static void follow(struct clock *clock, struct clock_port *port, uint64_t wall)
     uint64_t refill = CLOCK_JUMP_REFILL * (wall - port->wall_at);
     port->jumps =
         refill < CLOCK_JUMP_MAX_NS - port->jumps ? port->jumps + refill : CLOCK_JUMP_MAX_NS;
-    board_advance_to(port->port->board, port->board_at + passed);
+    if (clock->mode == TIME_WARP) {
+        be_silent(port, passed);
+    } else {
+        board_advance_to(port->port->board, port->board_at + passed);
+    }
     port->wall_at = wall;
     port->board_at = port->port->board->now;
 }
@@ -124,22 +145,47 @@ static void before_use(void *context, struct root_port *used)
     clock->active_at = wall;
 }
 
-/* Board time of the next thing that clock_sync() would bring about. */
-static uint64_t next_event(const struct board *board)
-{
-    uint64_t due = board->ops->next_deadline(board);
-    uint64_t ready = board->ops->ready_at(board);
-    return ready > board->now && ready < due ? ready : due;
-}
-
-/* Wall time of that. */
+/* Wall time of the next event. */
 static uint64_t next_wall(const struct clock *clock, const struct clock_port *port)
 {
     uint64_t due = next_event(port->port->board);
+    uint64_t at = port->board_at + port->silence;
     if (due == BOARD_NEVER) {
         return BOARD_NEVER;
     }
-    return pace_start(clock, port) + (due > port->board_at ? due - port->board_at : 0);
+    return pace_start(clock, port) + (due > at ? due - at : 0);
+}
+
+/* Grows with whatever a client of the port can notice: ended transfers, attach and detach. */
+static uint64_t noticeable(const struct root_port *port)
+{
+    return port->generation + port->ended;
+}
+
+/* Warp: lets the events happen that clients have waited for, up to one that they can notice: what
+ * they make of it comes before the next. */
+static void wait_out(struct clock *clock, struct clock_port *port, uint64_t wall)
+{
+    struct board *board = port->port->board;
+    uint64_t before = noticeable(port->port);
+    be_silent(port, 0);
+    while (port->awaited != BOARD_NEVER) {
+        uint64_t away = port->awaited > board->now ? port->awaited - board->now : 1;
+        if (away > port->silence) {
+            break;
+        }
+        uint64_t left = port->silence - away;
+        board_advance(board, away);
+        jump(clock, port);
+        catch_up(port);
+        port->awaited = next_event(board);
+        port->silence = left;
+        if (noticeable(port->port) != before) {
+            port->silence = 0;
+            clock->active_at = wall;
+            break;
+        }
+    }
 }
 
 static void bring_up(struct clock *clock, struct clock_port *port, uint64_t wall)
@@ -147,6 +193,9 @@ static void bring_up(struct clock *clock, struct clock_port *port, uint64_t wall
     follow(clock, port, wall);
     jump(clock, port);
     catch_up(port);
+    if (clock->mode == TIME_WARP) {
+        wait_out(clock, port, wall);
+    }
     due_queue_move(&clock->queue, &port->due, next_wall(clock, port));
 }
 
@@ -163,6 +212,7 @@ bool clock_add(struct clock *clock, struct root_port *root_port)
         .wall_at = wall_now(clock),
         .board_at = root_port->board->now,
         .jumps = CLOCK_JUMP_MAX_NS,
+        .awaited = BOARD_NEVER,
     };
     if (!due_queue_add(&clock->queue, &port->due)) {
         free(port);
@@ -254,12 +304,11 @@ static bool step_all(struct clock *clock, uint64_t ns)
     bool happened = false;
     for (size_t i = 0; i < clock->queue.count; i++) {
         struct clock_port *port = port_at(clock, i);
-        uint64_t generation = port->port->generation;
-        uint64_t ended = port->port->ended;
+        uint64_t before = noticeable(port->port);
         board_advance(port->port->board, ns);
         catch_up(port);
         port->board_at = port->port->board->now;
-        happened = happened || port->port->generation != generation || port->port->ended != ended;
+        happened = happened || noticeable(port->port) != before;
     }
     return happened;
 }
@@ -270,6 +319,7 @@ uint64_t clock_advance(struct clock *clock, uint64_t ns, bool until_event)
     clock->active_at = wall_now(clock);
     for (size_t i = 0; i < clock->queue.count; i++) {
         port_at(clock, i)->wall_at = clock->active_at;
+        port_at(clock, i)->silence = 0;
     }
     while (moved < ns) {
         uint64_t step = longest_step(clock, ns - moved);

@@ -3,9 +3,11 @@
  *
  *   real   board time follows the wall clock
  *   fast   the same, but it jumps over whatever a busy board would make the host wait for
- *   warp   it moves by what the clients sleep (clock_advance), and jumps like fast; only when
- *          nothing has happened for a while it follows the wall clock, so that a client that waits
- *          without a limit is not left waiting
+ *   warp   it moves by what the clients sleep (clock_advance), and jumps like fast. How long a
+ *          client takes over its own work moves nothing, so that a slow machine makes the same
+ *          trace as a fast one. Only when a client has been silent for a while and then for as long
+ *          as the board's next event is away does that event happen, and time is then the event's:
+ *          a client that waits without a limit is not left waiting
  *
  * Jumps that nobody asked for are rationed: a board in an endless reset loop soon runs at the pace
  * of a real one and costs no CPU time to speak of.
@@ -24,7 +26,7 @@ enum time_mode { TIME_REAL, TIME_FAST, TIME_WARP };
 /* Jumps allowed at once, and what each second of wall time adds to them. */
 #define CLOCK_JUMP_MAX_NS (30 * BOARD_NS_PER_S)
 #define CLOCK_JUMP_REFILL 4
-/* Warp: silence after which board time follows the wall clock. */
+/* Warp: a client that does nothing for longer is taken to wait for the board. */
 #define CLOCK_WARP_PATIENCE_NS (100 * BOARD_NS_PER_MS)
 
 struct clock;
@@ -36,8 +38,10 @@ struct clock_port {
     struct root_port *port;
     uint64_t wall_at; /* wall time at which board time was `board_at` */
     uint64_t board_at;
-    uint64_t jumps; /* board time that may still be jumped over, ns */
-    bool touched;   /* is in the list of those */
+    uint64_t jumps;   /* board time that may still be jumped over, ns */
+    uint64_t silence; /* warp: how long clients have waited for the event at `awaited` */
+    uint64_t awaited; /* board time */
+    bool touched;     /* is in the list of those */
     struct clock_port *touched_next;
 };
 

@@ -16,7 +16,8 @@ struct fake {
     struct board board;
     uint64_t busy_until;
     uint64_t attach_at;
-    uint64_t period; /* not 0: busy again for so long whenever it was ready */
+    uint64_t deadline; /* not 0: something that no host notices */
+    uint64_t period;   /* not 0: busy again for so long whenever it was ready */
     uint64_t turns;
     bool on;
 };
@@ -38,7 +39,8 @@ static void fake_advance(struct board *board, uint64_t ns)
 static uint64_t fake_next_deadline(const struct board *board)
 {
     const struct fake *fake = (const struct fake *)board;
-    return fake->on ? BOARD_NEVER : fake->attach_at;
+    uint64_t attaches = fake->on ? BOARD_NEVER : fake->attach_at;
+    return fake->deadline > board->now && fake->deadline < attaches ? fake->deadline : attaches;
 }
 
 static uint64_t fake_ready_at(const struct board *board)
@@ -323,7 +325,103 @@ START_TEST(test_warp_stops_where_a_transfer_completes)
 }
 END_TEST
 
-START_TEST(test_warp_follows_the_wall_clock_after_long_silence)
+/* As on a machine that has better things to do than to run the client. */
+START_TEST(test_warp_does_not_care_how_long_a_client_thinks)
+{
+    begin(TIME_WARP);
+    for (int i = 0; i < 10; i++) {
+        wall += 5 * S;
+        clock_sync_all(&clock_);
+        root_port_submit(&port, &bulk_in);
+        clock_sync(&clock_);
+    }
+    ck_assert_uint_eq(fake.board.now, 0);
+    ck_assert_uint_eq(clock_wait(&clock_), BOARD_NEVER);
+}
+END_TEST
+
+START_TEST(test_warp_does_not_go_half_the_way_to_an_event)
+{
+    begin(TIME_WARP);
+    fake.on = false;
+    fake.attach_at = 500 * MS;
+    clock_sync(&clock_);
+    wall += 599 * MS;
+    clock_sync_all(&clock_);
+    ck_assert_uint_eq(fake.board.now, 0);
+    ck_assert_uint_eq(clock_wait(&clock_), 1 * MS);
+    wall += 300 * MS; /* the server is late, too */
+    clock_sync(&clock_);
+    ck_assert(root_port_attached(&port));
+    ck_assert_uint_eq(fake.board.now, 500 * MS);
+}
+END_TEST
+
+/* A timeout that each byte puts off does not run down because all bytes together were slow. */
+START_TEST(test_warp_starts_to_wait_anew_for_an_event_that_was_put_off)
+{
+    begin(TIME_WARP);
+    fake.on = false;
+    fake.attach_at = 500 * MS;
+    clock_sync(&clock_);
+    for (int i = 0; i < 10; i++) {
+        wall += 550 * MS;
+        fake.attach_at++;
+        clock_sync_all(&clock_);
+    }
+    ck_assert_uint_eq(fake.board.now, 0);
+    ck_assert_uint_eq(clock_wait(&clock_), 500 * MS + 10);
+}
+END_TEST
+
+/* It sleeps elsewhere than warp can see, and looks at the board between. */
+START_TEST(test_warp_adds_the_silence_of_a_client_that_polls)
+{
+    begin(TIME_WARP);
+    fake.deadline = 500 * MS;
+    clock_sync(&clock_);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_uint_eq(fake.board.now, 0);
+        wall += 200 * MS;
+        root_port_submit(&port, &bulk_in);
+        clock_sync(&clock_);
+    }
+    ck_assert_uint_eq(fake.board.now, 500 * MS);
+}
+END_TEST
+
+/* The second event is what a client may still prevent that has heard of the first. */
+START_TEST(test_warp_lets_a_client_react_before_the_next_event)
+{
+    begin(TIME_WARP);
+    fake.on = false;
+    fake.attach_at = 500 * MS;
+    fake.deadline = 510 * MS;
+    clock_sync(&clock_);
+    wall += 2 * S;
+    clock_sync(&clock_);
+    ck_assert_uint_eq(fake.board.now, 500 * MS);
+    ck_assert_uint_eq(clock_wait(&clock_), 110 * MS);
+    wall += 110 * MS;
+    clock_sync(&clock_);
+    ck_assert_uint_eq(fake.board.now, 510 * MS);
+}
+END_TEST
+
+START_TEST(test_warp_counts_no_silence_before_a_sleep)
+{
+    begin(TIME_WARP);
+    fake.deadline = 500 * MS;
+    clock_sync(&clock_);
+    wall += 550 * MS;
+    clock_sync_all(&clock_);
+    ck_assert_uint_eq(clock_advance(&clock_, 100 * MS, false), 100 * MS);
+    clock_sync(&clock_);
+    ck_assert_uint_eq(clock_wait(&clock_), 500 * MS);
+}
+END_TEST
+
+START_TEST(test_warp_brings_the_event_that_a_silent_client_waits_for)
 {
     begin(TIME_WARP);
     fake.on = false;
@@ -367,7 +465,13 @@ int main(void)
     tcase_add_test(tests, test_warp_moves_by_what_clients_sleep);
     tcase_add_test(tests, test_warp_stops_where_a_board_attaches);
     tcase_add_test(tests, test_warp_stops_where_a_transfer_completes);
-    tcase_add_test(tests, test_warp_follows_the_wall_clock_after_long_silence);
+    tcase_add_test(tests, test_warp_does_not_care_how_long_a_client_thinks);
+    tcase_add_test(tests, test_warp_does_not_go_half_the_way_to_an_event);
+    tcase_add_test(tests, test_warp_starts_to_wait_anew_for_an_event_that_was_put_off);
+    tcase_add_test(tests, test_warp_adds_the_silence_of_a_client_that_polls);
+    tcase_add_test(tests, test_warp_lets_a_client_react_before_the_next_event);
+    tcase_add_test(tests, test_warp_counts_no_silence_before_a_sleep);
+    tcase_add_test(tests, test_warp_brings_the_event_that_a_silent_client_waits_for);
     tcase_add_test(tests, test_modes_have_names);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
