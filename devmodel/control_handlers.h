@@ -31,9 +31,12 @@ int32_t handler_restart_later(struct photon *photon, enum control_restart restar
 control_handler handle_set_claim_code;
 control_handler handle_is_claimed;
 control_handler handle_set_security_key;
+control_handler handle_get_security_key;
 control_handler handle_set_server_address;
+control_handler handle_get_server_address;
 control_handler handle_set_server_protocol;
 control_handler handle_get_server_protocol;
+control_handler handle_set_soft_ap_ssid;
 control_handler handle_set_antenna;
 control_handler handle_get_antenna;
 control_handler handle_wifi_scan;

@@ -88,7 +88,22 @@ static int32_t capabilities(struct photon *photon, const struct control_message 
     return handler_encode(reply, control_SystemCapabilities_fields, &message);
 }
 
-/* Ethernet detection is known, and off; nothing else is. */
+/* The one feature that releases know, though no Photon has it. */
+#define ETHERNET_DETECTION 1
+
+static int32_t set_feature(struct photon *photon, const struct control_message *request,
+                           struct control_message *reply)
+{
+    control_Feature message = control_Feature_init_zero;
+
+    (void)photon;
+    (void)reply;
+    if (!handler_decode(request, control_Feature_fields, &message)) {
+        return CONTROL_BAD_DATA;
+    }
+    return message.feature == ETHERNET_DETECTION ? CONTROL_HAL_NO_FEATURE : CONTROL_NOT_SUPPORTED;
+}
+
 static int32_t get_feature(struct photon *photon, const struct control_message *request,
                            struct control_message *reply)
 {
@@ -99,7 +114,7 @@ static int32_t get_feature(struct photon *photon, const struct control_message *
     if (!handler_decode(request, control_Feature_fields, &message)) {
         return CONTROL_BAD_DATA;
     }
-    return message.feature == 1 ? CONTROL_OK : CONTROL_NOT_SUPPORTED;
+    return message.feature == ETHERNET_DETECTION ? CONTROL_OK : CONTROL_NOT_SUPPORTED;
 }
 
 /* --- modules --- */
@@ -245,6 +260,20 @@ static int32_t stop_listening(struct photon *photon, const struct control_messag
     return CONTROL_OK;
 }
 
+/* Counts at the next start in safe mode, as the console's `L` does. */
+static int32_t set_startup_mode(struct photon *photon, const struct control_message *request,
+                                struct control_message *reply)
+{
+    control_DeviceMode message = control_DeviceMode_init_zero;
+
+    (void)reply;
+    if (!handler_decode(request, control_DeviceMode_fields, &message)) {
+        return CONTROL_BAD_DATA;
+    }
+    engine_backup(photon, BACKUP_OTA, message.mode == 1 ? BACKUP_OTA_LISTEN : BACKUP_OTA_NONE);
+    return CONTROL_OK;
+}
+
 static int32_t device_mode(struct photon *photon, const struct control_message *request,
                            struct control_message *reply)
 {
@@ -286,6 +315,7 @@ static const struct row rows[] = {
     {.type = 30, .handle = system_version},
     {.type = 32, .from = SYSTEM_1_5, .before = SYSTEM_2_0, .handle = capabilities},
     {.type = 32, .from = SYSTEM_2_0},
+    {.type = 33, .from = SYSTEM_1_5, .handle = set_feature},
     {.type = 34, .from = SYSTEM_1_5, .handle = get_feature},
     {.type = 40, .restarts = true, .restart = RESTART_RESET},
     {.type = 41, .restarts = true, .restart = RESTART_FACTORY_RESET},
@@ -294,6 +324,7 @@ static const struct row rows[] = {
     {.type = 70, .handle = start_listening},
     {.type = 71, .handle = stop_listening},
     {.type = 72, .handle = device_mode},
+    {.type = 75, .from = SYSTEM_1_5, .handle = set_startup_mode},
     {.type = 90, .handle = modules, .time_ms = MODULE_INFO_MS},
     {.type = 100, .handle = diagnostics},
     {.type = 110, .before = SYSTEM_2_0, .handle = handle_set_antenna},
@@ -308,11 +339,14 @@ static const struct row rows[] = {
     {.type = 200, .handle = handle_set_claim_code},
     {.type = 201, .handle = handle_is_claimed},
     {.type = 210, .handle = handle_set_security_key},
+    {.type = 211, .handle = handle_get_security_key},
     {.type = 220, .handle = handle_set_server_address},
+    {.type = 221, .handle = handle_get_server_address},
     {.type = 222, .handle = handle_set_server_protocol},
     {.type = 223, .handle = handle_get_server_protocol},
     {.type = 230},
     {.type = 231},
+    {.type = 240, .handle = handle_set_soft_ap_ssid},
     {.type = 250, .handle = handle_start_update},
     {.type = 251, .handle = handle_finish_update},
     {.type = 252, .handle = handle_cancel_update},

@@ -17,6 +17,7 @@ enum control_result {
     CONTROL_OK = 0,
     CONTROL_INVALID_MODULE = 1, /* before 2.0 all that a refused update says */
     CONTROL_HAL_NO_DATA = -1,
+    CONTROL_HAL_NO_FEATURE = -1,
     CONTROL_UNKNOWN = -100,
     CONTROL_NOT_SUPPORTED = -120,
     CONTROL_NOT_FOUND = -170,

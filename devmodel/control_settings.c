@@ -1,7 +1,10 @@
 /*
- * Control requests about settings: claim, keys, server, antenna, Wi-Fi. Source: device-os v1.5.0,
- * v2.2.0 system/src/control/config.cpp, wifi.cpp.
+ * Control requests about settings: claim, keys, server, soft AP, antenna, Wi-Fi. Source: device-os
+ * v1.5.0, v2.2.0 system/src/control/config.cpp, wifi.cpp, hal/src/stm32f2xx/core_hal_stm32f2xx.c,
+ * ota_flash_hal_stm32f2xx.cpp, hal/inc/hal_platform_compat.h (a Photon has TCP only).
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control.pb.h"
@@ -11,12 +14,15 @@
 
 #define PROTOCOL_TCP 1
 #define PROTOCOL_UDP 2
-/* The transport setting; anything but UDP's value is TCP. */
-#define TRANSPORT_TCP 0
-#define TRANSPORT_UDP 1
-/* A server address in the settings: type, length, text, port (most significant byte first). */
-#define SERVER_DOMAIN 1
-#define SERVER_PORT   66
+/* A server address in the settings: type, length, text or four bytes, port (most significant byte
+ * first). */
+#define SERVER_IP         0
+#define SERVER_DOMAIN     1
+#define SERVER_DOMAIN_MAX 63
+#define SERVER_PORT       66
+#define SERVER_RECORD     128
+
+#define SSID_PREFIX_MAX   25
 
 static int32_t write_setting(struct photon *photon, uint32_t offset, const void *data,
                              size_t length)
@@ -48,85 +54,194 @@ int32_t handle_is_claimed(struct photon *photon, const struct control_message *r
     return handler_encode(reply, control_Claimed_fields, &message);
 }
 
+/* --- keys --- */
+
+struct key_place {
+    uint32_t offset, size;
+};
+
+/* The keys of the TCP protocol; a Photon does not speak the other one. The server's address lies in
+ * the room of its key. */
+static const struct key_place *key_place(uint32_t type)
+{
+    static const struct key_place places[] = {
+        {DCT_PRIVATE_KEY, DCT_PUBLIC_KEY - DCT_PRIVATE_KEY},
+        {DCT_PUBLIC_KEY, DCT_PUBLIC_KEY_SIZE},
+        {DCT_SERVER_KEY, DCT_SERVER_KEY_SIZE},
+    };
+
+    return type >= 1 && type <= sizeof(places) / sizeof(places[0]) ? &places[type - 1] : NULL;
+}
+
+/* What the key leaves of its room is filled up. */
 int32_t handle_set_security_key(struct photon *photon, const struct control_message *request,
                                 struct control_message *reply)
 {
-    static const struct {
-        uint32_t offset, size;
-    } places[] = {
-        [1] = {DCT_PRIVATE_KEY, DCT_PUBLIC_KEY - DCT_PRIVATE_KEY},
-        [2] = {DCT_PUBLIC_KEY, 384},
-        [3] = {DCT_SERVER_KEY, DCT_SERVER_ADDRESS - DCT_SERVER_KEY},
-        [4] = {DCT_UDP_KEY, 192},
-        [5] = {DCT_UDP_PUBLIC_KEY, 128},
-        [6] = {DCT_UDP_SERVER_KEY, 192},
-    };
     control_SecurityKey message = control_SecurityKey_init_zero;
+    const struct key_place *place;
 
     (void)reply;
     if (!handler_decode(request, control_SecurityKey_fields, &message)) {
         return CONTROL_BAD_DATA;
     }
-    if (message.type == 0 || message.type >= sizeof(places) / sizeof(places[0])) {
-        return CONTROL_INVALID_ARGUMENT;
+    place = key_place(message.type);
+    if (place == NULL) {
+        return CONTROL_NOT_SUPPORTED;
     }
-    if (message.data.size > places[message.type].size) {
+    if (message.data.size > place->size) {
         return CONTROL_TOO_LARGE;
     }
-    return write_setting(photon, places[message.type].offset, message.data.bytes,
-                         message.data.size);
+    memset(message.data.bytes + message.data.size, 0xFF, place->size - message.data.size);
+    return write_setting(photon, place->offset, message.data.bytes, place->size);
+}
+
+/* All of the key's room, whatever the key needs of it. */
+int32_t handle_get_security_key(struct photon *photon, const struct control_message *request,
+                                struct control_message *reply)
+{
+    control_SecurityKey message = control_SecurityKey_init_zero;
+    control_SecurityKeyData answer = control_SecurityKeyData_init_zero;
+    const struct key_place *place;
+
+    if (!handler_decode(request, control_SecurityKey_fields, &message)) {
+        return CONTROL_BAD_DATA;
+    }
+    place = key_place(message.type);
+    if (place == NULL) {
+        return CONTROL_NOT_SUPPORTED;
+    }
+    answer.data.size = (pb_size_t)place->size;
+    system_read_dct(photon, place->offset, answer.data.bytes, place->size);
+    return handler_encode(reply, control_SecurityKeyData_fields, &answer);
+}
+
+/* --- the server --- */
+
+/* What follows the fourth number, and bits above the eighth, nobody looks at. */
+static bool is_four_numbers(const char *text, uint8_t numbers[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        char *end;
+
+        if (i > 0 && *text++ != '.') {
+            return false;
+        }
+        numbers[i] = (uint8_t)strtoul(text, &end, 10);
+        if (end == text) {
+            return false;
+        }
+        text = end;
+    }
+    return true;
 }
 
 int32_t handle_set_server_address(struct photon *photon, const struct control_message *request,
                                   struct control_message *reply)
 {
-    static const uint32_t places[] = {
-        [PROTOCOL_TCP] = DCT_SERVER_ADDRESS, [PROTOCOL_UDP] = DCT_UDP_SERVER};
     control_ServerAddress message = control_ServerAddress_init_zero;
-    uint8_t record[SERVER_PORT + 2] = {SERVER_DOMAIN};
+    uint8_t record[SERVER_RECORD] = {SERVER_IP};
+    uint8_t numbers[4];
 
     (void)reply;
     if (!handler_decode(request, control_ServerAddress_fields, &message)) {
         return CONTROL_BAD_DATA;
     }
-    if (message.protocol != PROTOCOL_TCP && message.protocol != PROTOCOL_UDP) {
-        return CONTROL_INVALID_ARGUMENT;
+    if (strlen(message.address) > SERVER_DOMAIN_MAX) {
+        return CONTROL_TOO_LARGE;
     }
-    record[1] = (uint8_t)strlen(message.address);
-    memcpy(record + 2, message.address, record[1]);
+    if (message.protocol != PROTOCOL_TCP) {
+        return CONTROL_NOT_SUPPORTED;
+    }
+    if (is_four_numbers(message.address, numbers)) {
+        memcpy(record + 2, numbers, sizeof(numbers));
+    } else {
+        record[0] = SERVER_DOMAIN;
+        record[1] = (uint8_t)strlen(message.address);
+        memcpy(record + 2, message.address, record[1]);
+    }
     record[SERVER_PORT] = (uint8_t)(message.port >> 8);
     record[SERVER_PORT + 1] = (uint8_t)message.port;
-    return write_setting(photon, places[message.protocol], record, sizeof(record));
+    memset(record + SERVER_PORT + 2, 0xFF, sizeof(record) - SERVER_PORT - 2);
+    return write_setting(photon, DCT_SERVER_ADDRESS, record, sizeof(record));
 }
 
+int32_t handle_get_server_address(struct photon *photon, const struct control_message *request,
+                                  struct control_message *reply)
+{
+    control_ServerProtocol message = control_ServerProtocol_init_zero;
+    control_StoredServerAddress answer = control_StoredServerAddress_init_zero;
+    uint8_t record[SERVER_RECORD];
+
+    if (!handler_decode(request, control_ServerProtocol_fields, &message)) {
+        return CONTROL_BAD_DATA;
+    }
+    if (message.protocol != PROTOCOL_TCP) {
+        return CONTROL_NOT_SUPPORTED;
+    }
+    system_read_dct(photon, DCT_SERVER_ADDRESS, record, sizeof(record));
+    if (record[0] == SERVER_DOMAIN && record[1] <= SERVER_DOMAIN_MAX) {
+        memcpy(answer.address, record + 2, record[1]);
+    } else if (record[0] == SERVER_IP) {
+        (void)snprintf(answer.address, sizeof(answer.address), "%u.%u.%u.%u", (unsigned)record[2],
+                       (unsigned)record[3], (unsigned)record[4], (unsigned)record[5]);
+    } else {
+        return CONTROL_NOT_FOUND;
+    }
+    answer.port = (uint32_t)record[SERVER_PORT] << 8 | record[SERVER_PORT + 1];
+    return handler_encode(reply, control_StoredServerAddress_fields, &answer);
+}
+
+/* There is but one protocol, and its choice is not among the features of a Photon. */
 int32_t handle_set_server_protocol(struct photon *photon, const struct control_message *request,
                                    struct control_message *reply)
 {
     control_ServerProtocol message = control_ServerProtocol_init_zero;
-    uint8_t transport;
 
+    (void)photon;
     (void)reply;
     if (!handler_decode(request, control_ServerProtocol_fields, &message)) {
         return CONTROL_BAD_DATA;
     }
-    if (message.protocol != PROTOCOL_TCP && message.protocol != PROTOCOL_UDP) {
-        return CONTROL_INVALID_ARGUMENT;
-    }
-    transport = message.protocol == PROTOCOL_UDP ? TRANSPORT_UDP : TRANSPORT_TCP;
-    return write_setting(photon, DCT_TRANSPORT, &transport, 1);
+    return message.protocol == PROTOCOL_TCP || message.protocol == PROTOCOL_UDP
+               ? CONTROL_HAL_NO_FEATURE
+               : CONTROL_NOT_SUPPORTED;
 }
 
 int32_t handle_get_server_protocol(struct photon *photon, const struct control_message *request,
                                    struct control_message *reply)
 {
-    control_ServerProtocol message = control_ServerProtocol_init_zero;
-    uint8_t transport;
+    control_ServerProtocol message = {.protocol = PROTOCOL_TCP};
 
+    (void)photon;
     (void)request;
-    system_read_dct(photon, DCT_TRANSPORT, &transport, 1);
-    message.protocol = transport == TRANSPORT_UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
     return handler_encode(reply, control_ServerProtocol_fields, &message);
 }
+
+/* --- the name of the soft AP --- */
+
+/* The prefix has its length before it, the suffix a NUL behind it where there is room. */
+int32_t handle_set_soft_ap_ssid(struct photon *photon, const struct control_message *request,
+                                struct control_message *reply)
+{
+    control_SoftApSsid message = control_SoftApSsid_init_zero;
+    uint8_t prefix[SSID_PREFIX_MAX + 1];
+    size_t length, suffix_length;
+
+    (void)reply;
+    if (!handler_decode(request, control_SoftApSsid_fields, &message)) {
+        return CONTROL_BAD_DATA;
+    }
+    length = strnlen(message.prefix, SSID_PREFIX_MAX);
+    prefix[0] = (uint8_t)length;
+    memcpy(prefix + 1, message.prefix, length);
+    suffix_length = strnlen(message.suffix, DCT_DEVICE_CODE_SIZE - 1) + 1;
+    return system_write_dct(photon, DCT_SSID_PREFIX, prefix, length + 1) &&
+                   system_write_dct(photon, DCT_DEVICE_CODE, message.suffix, suffix_length)
+               ? CONTROL_OK
+               : CONTROL_IO;
+}
+
+/* --- the antenna --- */
 
 /* Antennas by their number in requests, as the settings have them. */
 static const uint8_t antennas[] = {0xFF, 0, 1, 3};

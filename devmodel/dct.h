@@ -25,21 +25,21 @@
 #define DCT_WIFI UINT32_C(0x1A30)
 
 /* Offsets of fields in the application section (application_dct_t). */
-#define DCT_SYSTEM_FLAGS   0
-#define DCT_PRIVATE_KEY    34
-#define DCT_PUBLIC_KEY     1250
-#define DCT_OTA_FLAG       1753
-#define DCT_CLAIM_CODE     1762
-#define DCT_CLAIMED        1825
-#define DCT_SERVER_KEY     2082
-#define DCT_SERVER_ADDRESS 2466
-#define DCT_FLASH_MODULES  2852
-#define DCT_ANTENNA        2976
-#define DCT_TRANSPORT      2977
-#define DCT_UDP_PUBLIC_KEY 2978
-#define DCT_UDP_KEY        3106
-#define DCT_UDP_SERVER_KEY 3298
-#define DCT_UDP_SERVER     3490
+#define DCT_SYSTEM_FLAGS     0
+#define DCT_PRIVATE_KEY      34
+#define DCT_PUBLIC_KEY       1250
+#define DCT_PUBLIC_KEY_SIZE  384
+#define DCT_OTA_FLAG         1753
+#define DCT_CLAIM_CODE       1762
+#define DCT_CLAIMED          1825
+#define DCT_SSID_PREFIX      1826
+#define DCT_DEVICE_CODE      1852
+#define DCT_DEVICE_CODE_SIZE 6
+#define DCT_SERVER_KEY       2082
+#define DCT_SERVER_KEY_SIZE  768
+#define DCT_SERVER_ADDRESS   2466
+#define DCT_FLASH_MODULES    2852
+#define DCT_ANTENNA          2976
 
 enum dct_format { DCT_FORMAT_SWAP, DCT_FORMAT_SEQUENCE };
 /* How the driver decides that the other sector need not be erased. */

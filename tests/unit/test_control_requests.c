@@ -83,12 +83,17 @@ static const struct asked asked_2_2[] = {
     FAILS(31, -120),
     OK(32),
     FAILS(33, -120),
+    WITH(33, "\x08\x01", -1),
+    WITH(33, "\x08\x01\x10\x01", -1),
+    WITH(33, "\x08\x02\x10\x01", -120),
+    WITH(33, "\x08", -280),
     WITH(34, "\x08\x01", 0),
     WITH(34, "\x08\x02", -120),
     WITH(34, "\x08", -280),
     ANSWERS(72, "\x08\x01"),
     FAILS(73, -120),
     FAILS(74, -120),
+    WITH(75, "\x08", -280),
     FAILS(80, -120),
     WITH(100, "x", -120),
     FAILS(110, -120),
@@ -102,7 +107,16 @@ static const struct asked asked_2_2[] = {
     FAILS(122, -120),
     OK(201),
     FAILS(211, -120),
+    WITH(211, "\x08\x04", -120),
+    WITH(211, "\x08", -280),
     FAILS(221, -120),
+    WITH(221, "\x08\x02", -120),
+    WITH(221, "\x08", -280),
+    FAILS(222, -120),
+    WITH(222, "\x08\x01", -1),
+    WITH(222, "\x08\x02", -1),
+    WITH(222, "\x08\x03", -120),
+    WITH(222, "\x08", -280),
     ANSWERS(223, "\x08\x01"),
     OK(230),
     OK(231),
@@ -148,7 +162,9 @@ static const struct asked asked_1_0[] = {
     ANSWERS(30, "\x0A\x05"
                 "1.0.0"),
     FAILS(32, -120),
+    WITH(33, "\x08\x01", -120),
     FAILS(34, -120),
+    FAILS(75, -120),
     FAILS(300, -120),
     OK(114),
 };
@@ -487,155 +503,19 @@ START_TEST(test_listening_starts_at_once_when_asked_for)
 }
 END_TEST
 
-/* --- settings --- */
-
-static void expect_setting(uint32_t offset, const void *bytes, size_t size)
+START_TEST(test_the_startup_mode_waits_for_a_start_in_safe_mode)
 {
-    uint8_t found[2048];
-
-    ck_assert(board->ops->flash_read(board, test_dct(board) + offset, found, size));
-    ck_assert_mem_eq(found, bytes, size);
-}
-
-START_TEST(test_a_claim_code_is_stored)
-{
-    uint8_t payload[66] = {0x0A, 63};
-    const uint8_t *code = payload + 2;
-
-    for (unsigned i = 0; i < 64; i++) {
-        payload[2 + i] = (uint8_t)('0' + i % 10);
-    }
-    service_expect(board, 200, payload, 65, 0, "", 0);
-    expect_setting(1762, code, 63);
-    service_expect(board, 200,
-                   "\x0A\x03"
-                   "abc",
-                   5, 0, "", 0);
-    expect_setting(1762, "abc\0", 4);
-    payload[1] = 64;
-    service_expect(board, 200, payload, 66, -280, "", 0);
-    expect_setting(1762, "abc\0", 4);
-}
-END_TEST
-
-START_TEST(test_a_claimed_board_says_so)
-{
-    ck_assert(flash_load(photon_flash(board), test_dct(board) + 1825, "1", 1));
-    service_expect(board, 201, "", 0, 0, "\x08\x01", 2);
-}
-END_TEST
-
-static const struct {
-    uint8_t type;
-    uint32_t offset;
-    uint16_t size; /* the most */
-} keys[] = {{1, 34, 1216},  {2, 1250, 384}, {3, 2082, 384},
-            {4, 3106, 192}, {5, 2978, 128}, {6, 3298, 192}};
-
-/* Field 1: type; field 2: so many bytes. */
-static uint16_t key_message(uint8_t *message, uint8_t type, uint16_t size)
-{
-    const uint8_t head[] = {0x08, type, 0x12, (uint8_t)((size & 0x7F) | 0x80),
-                            (uint8_t)(size >> 7)};
-
-    memcpy(message, head, sizeof(head));
-    for (uint16_t i = 0; i < size; i++) {
-        message[sizeof(head) + i] = (uint8_t)(i * 11 + type);
-    }
-    return (uint16_t)(sizeof(head) + size);
-}
-
-START_TEST(test_keys_go_to_their_places_and_no_further)
-{
-    uint8_t message[1300];
-    uint16_t length = key_message(message, keys[_i].type, keys[_i].size);
-
-    service_expect(board, 210, message, length, 0, "", 0);
-    expect_setting(keys[_i].offset, message + 5, keys[_i].size);
-    length = key_message(message, keys[_i].type, (uint16_t)(keys[_i].size + 1));
-    service_expect(board, 210, message, length, -190, "", 0);
-}
-END_TEST
-
-START_TEST(test_unknown_keys_are_invalid)
-{
-    service_expect(board, 210, "\x12\x01k", 3, -270, "", 0);
-    service_expect(board, 210, "\x08\x07\x12\x01k", 5, -270, "", 0);
-    service_expect(board, 210, "\x12\x09k", 3, -280, "", 0);
-}
-END_TEST
-
-START_TEST(test_a_server_s_address_is_stored_as_dfu_tools_store_it)
-{
-    static const char tcp[] = "\x08\x01\x12\x0Flocal.server.io\x18\xB3\x2C";
-    static const char udp[] = "\x08\x02\x12\x03udp\x18\xB4\x2C";
-
-    service_expect(board, 220, tcp, sizeof(tcp) - 1, 0, "", 0);
-    expect_setting(2466, "\x01\x0Flocal.server.io\0", 18);
-    expect_setting(2532, "\x16\x33", 2);
-    service_expect(board, 220, udp, sizeof(udp) - 1, 0, "", 0);
-    expect_setting(3490, "\x01\x03udp\0", 6);
-    expect_setting(3490 + 66, "\x16\x34", 2);
-    service_expect(board, 220, "\x12\x01x", 3, -270, "", 0);
-    service_expect(board, 220, "\x12\x09x", 3, -280, "", 0);
-}
-END_TEST
-
-START_TEST(test_the_server_s_protocol_can_be_changed)
-{
-    service_expect(board, 222, "\x08\x02", 2, 0, "", 0);
-    expect_setting(2977, "\x01", 1);
-    service_expect(board, 223, "", 0, 0, "\x08\x02", 2);
-    service_expect(board, 222, "\x08\x01", 2, 0, "", 0);
-    service_expect(board, 223, "", 0, 0, "\x08\x01", 2);
-    service_expect(board, 222, "\x08\x03", 2, -270, "", 0);
-    service_expect(board, 222, "\x08", 1, -280, "", 0);
-}
-END_TEST
-
-START_TEST(test_the_antenna_can_be_chosen_up_to_1_5)
-{
-    use(fresh_1_5);
-    for (char antenna = 1; antenna <= 3; antenna++) {
-        const char payload[] = {0x08, antenna};
-
-        service_expect(board, 110, payload, 2, 0, "", 0);
-        service_expect(board, 111, "", 0, 0, payload, 2);
-    }
-    expect_setting(2976, "\x03", 1);
-}
-END_TEST
-
-START_TEST(test_wifi_credentials_are_kept_and_listed_up_to_1_5)
-{
-    static const char set[] = "\x0A\x12\x0A\x04Home\x18\x03 \x01"
-                              "B\x06secret";
-    static const char list[] = "\x0A\x0C\x0A\x0A\x0A\x04Home\x18\x03 \x01";
-
-    use(fresh_1_5);
-    service_expect(board, 113, set, sizeof(set) - 1, 0, "", 0);
-    service_expect(board, 114, "", 0, 0, list, sizeof(list) - 1);
-    service_expect(board, 115, "", 0, 0, "", 0);
-    service_expect(board, 114, "", 0, 0, "", 0);
-}
-END_TEST
-
-START_TEST(test_wifi_credentials_of_unknown_kinds_fail)
-{
-    use(fresh_1_5);
-    service_expect(board, 113, "\x0A\x05\x0A\x01x\x18\x06", 7, -100, "", 0);
-    service_expect(board, 113, "\x0A\x05\x0A\x01x\x20\x04", 7, -100, "", 0);
-    service_expect(board, 113, "\x0A\x05\x0A\x01x", 5, -280, "", 0);
-}
-END_TEST
-
-START_TEST(test_a_wifi_scan_finds_what_is_in_the_air)
-{
-    static const char list[] = "\x0A\x1C\x0A\x1A\x0A\x07VPHOTON\x18\x03 \x01(\x06"
-                               "8\xCE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01";
-
-    use(fresh_1_5);
-    service_expect(board, 112, "", 0, 0, list, sizeof(list) - 1);
+    ck_assert_uint_ne(board->ops->backup_read(board, 10), 0x5A1B);
+    service_expect(board, 75, "\x08\x01", 2, 0, "", 0);
+    ck_assert_uint_eq(board->ops->backup_read(board, 10), 0x5A1B);
+    service_expect(board, 75, "", 0, 0, "", 0);
+    ck_assert_uint_eq(board->ops->backup_read(board, 10), 0xFFFF);
+    service_expect(board, 75, "\x08\x01", 2, 0, "", 0);
+    service_expect(board, 60, "", 0, 0, "", 0);
+    board_advance(board, 1010 * MS);
+    service_reattach(board);
+    ck_assert_uint_eq(board->ops->backup_read(board, 10), 0xFFFF); /* used */
+    service_expect(board, 72, "", 0, 0, "\x08\x01", 2);
 }
 END_TEST
 
@@ -662,16 +542,7 @@ static Suite *suite(void)
         requests,
         test_a_board_without_credentials_listens_again_half_a_second_after_it_was_stopped);
     tcase_add_test(requests, test_listening_starts_at_once_when_asked_for);
-    tcase_add_test(requests, test_a_claim_code_is_stored);
-    tcase_add_test(requests, test_a_claimed_board_says_so);
-    tcase_add_loop_test(requests, test_keys_go_to_their_places_and_no_further, 0, 6);
-    tcase_add_test(requests, test_unknown_keys_are_invalid);
-    tcase_add_test(requests, test_a_server_s_address_is_stored_as_dfu_tools_store_it);
-    tcase_add_test(requests, test_the_server_s_protocol_can_be_changed);
-    tcase_add_test(requests, test_the_antenna_can_be_chosen_up_to_1_5);
-    tcase_add_test(requests, test_wifi_credentials_are_kept_and_listed_up_to_1_5);
-    tcase_add_test(requests, test_wifi_credentials_of_unknown_kinds_fail);
-    tcase_add_test(requests, test_a_wifi_scan_finds_what_is_in_the_air);
+    tcase_add_test(requests, test_the_startup_mode_waits_for_a_start_in_safe_mode);
     suite_add_tcase(suite, requests);
     return suite;
 }
