@@ -203,6 +203,12 @@ static bool binary_id(struct photon *photon, const struct usb_setup *setup)
     return true;
 }
 
+/* Only before 0.8. */
+static bool wants_bytes(const struct photon *photon, const struct usb_setup *setup)
+{
+    return setup->value == ID_BINARY && photon->system.quirks->control != USB_CONTROL_SERVICE;
+}
+
 /* 0.6 sends lower case and the NUL, 0.7 upper case and the NUL, later releases upper case alone. */
 static bool text_id(struct photon *photon, const struct usb_setup *setup)
 {
@@ -222,15 +228,18 @@ static bool text_id(struct photon *photon, const struct usb_setup *setup)
     return true;
 }
 
-/* Before 0.8 two bytes of zeros follow the text. */
+/* Before 0.8 two bytes of zeros follow the text, and a host gets as much of it as it asks for. */
 static bool system_version(struct photon *photon, const struct usb_setup *setup)
 {
     const char *name = release_of_system(photon->system.part2.version)->name;
-    size_t length = strlen(name);
+    bool service = photon->system.quirks->control == USB_CONTROL_SERVICE;
+    size_t length = strlen(name) + (service ? 0 : 2);
     char text[BOARD_USB_PACKET] = "";
 
+    if (service && setup->length < length) {
+        return false;
+    }
     (void)snprintf(text, sizeof(text), "%s", name);
-    length += photon->system.quirks->control != USB_CONTROL_SERVICE ? 2 : 0;
     ep0_send_small(&photon->usb, text, (uint32_t)(setup->length < length ? setup->length : length));
     return true;
 }
@@ -255,7 +264,7 @@ static bool in(struct photon *photon, const struct usb_setup *setup)
         return false;
     }
     if (setup->index == TYPE_DEVICE_ID) {
-        return setup->value == ID_BINARY ? binary_id(photon, setup) : text_id(photon, setup);
+        return wants_bytes(photon, setup) ? binary_id(photon, setup) : text_id(photon, setup);
     }
     return direct ? system_version(photon, setup) : fetch(photon, setup);
 }

@@ -167,13 +167,6 @@ static struct control_request *find_free(struct photon *photon)
     return NULL;
 }
 
-/* 0 means every request. */
-static uint16_t next_id(struct control_service *service)
-{
-    service->last_id = service->last_id < UINT16_MAX ? (uint16_t)(service->last_id + 1) : 1;
-    return service->last_id;
-}
-
 static bool init(struct photon *photon, const struct usb_setup *setup)
 {
     struct control_request *request = find_free(photon);
@@ -182,7 +175,7 @@ static bool init(struct photon *photon, const struct usb_setup *setup)
         reply_status(photon, SERVICE_BUSY);
         return true;
     }
-    request->id = next_id(service_of(photon));
+    request->id = ++service_of(photon)->last_id;
     request->type = setup->index;
     request->size = setup->value;
     request->moved = 0;

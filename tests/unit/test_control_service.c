@@ -197,7 +197,7 @@ START_TEST(test_the_fifth_request_finds_the_board_busy)
 }
 END_TEST
 
-START_TEST(test_ids_count_over_all_requests_and_skip_nothing_but_0)
+START_TEST(test_ids_count_over_all_requests_and_start_again_at_0)
 {
     for (uint32_t i = 1; i <= 65535; i++) {
         struct service_reply reply = service_init(board, TYPE_ECHO, 1);
@@ -205,6 +205,8 @@ START_TEST(test_ids_count_over_all_requests_and_skip_nothing_but_0)
         ck_assert_uint_eq(reply.id, i);
         ck_assert_uint_eq(service_reset(board, reply.id).status, 0);
     }
+    ck_assert_uint_eq(service_init(board, TYPE_ECHO, 1).id, 0);
+    ck_assert_uint_eq(service_check(board, 0).status, 0);
     ck_assert_uint_eq(service_init(board, TYPE_ECHO, 1).id, 1);
 }
 END_TEST
@@ -433,7 +435,7 @@ static Suite *suite(void)
     tcase_add_test(service, test_sixty_four_bytes_need_no_memory_and_one_more_does);
     tcase_add_test(service, test_what_the_memory_cannot_hold_is_told_and_forgotten);
     tcase_add_test(service, test_the_fifth_request_finds_the_board_busy);
-    tcase_add_test(service, test_ids_count_over_all_requests_and_skip_nothing_but_0);
+    tcase_add_test(service, test_ids_count_over_all_requests_and_start_again_at_0);
     tcase_add_loop_test(service, test_wrong_lengths_directions_and_numbers_stall, 0,
                         sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(service, test_short_data_for_nobody_are_taken_and_long_ones_are_not);
