@@ -285,6 +285,22 @@ START_TEST(test_the_character_after_the_last_possible_one_ends_the_line)
 }
 END_TEST
 
+#define DIGITS_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+START_TEST(test_a_password_has_64_characters_and_a_cipher_one)
+{
+    board_of("0.5.2");
+    client_expect(&client, "w", "SSID: ");
+    client_expect(&client, "Other\r", "Other\r\nSecurity 0=unsecured, 1=WEP, 2=WPA, 3=WPA2: ");
+    client_expect(&client, "3\r", "3\r\nSecurity Cipher 1=AES, 2=TKIP, 3=AES+TKIP: ");
+    client_expect(&client, "12", "1\r\nPassword: ");
+    client_expect(&client, DIGITS_64, DIGITS_64);
+    client_send(&client, "x", 1);
+    client_wait(&client, 200);
+    ck_assert_msg(strncmp(client.text, "\r\nThanks! ", 10) == 0, "%s", client.text);
+}
+END_TEST
+
 START_TEST(test_what_is_typed_ahead_of_a_prompt_is_lost)
 {
     board_of("0.5.2");
@@ -318,6 +334,20 @@ START_TEST(test_w_of_0_4_asks_for_name_security_and_password)
                   "If your LED flashes red or you encounter any other problems,\r\n"
                   "visit https://www.spark.io/support to debug.\r\n\r\n"
                   "    Spark <3 you!\r\n\r\n");
+}
+END_TEST
+
+/* Only what begins with 0 to 3 is an answer; 0 needs no password. */
+START_TEST(test_w_of_0_4_repeats_the_question_of_security)
+{
+    board_of("0.4.3");
+    client_expect(&client, "w", "SSID: ");
+    client_expect(&client, "MyNet\r", "MyNet\r\nSecurity 0=unsecured, 1=WEP, 2=WPA, 3=WPA2: ");
+    client_expect(&client, "4\r", "4\r\nSecurity 0=unsecured, 1=WEP, 2=WPA, 3=WPA2: ");
+    client_expect(&client, "\r", "\r\nSecurity 0=unsecured, 1=WEP, 2=WPA, 3=WPA2: ");
+    client_send(&client, "0\r", 2);
+    client_wait(&client, 200);
+    ck_assert_msg(strncmp(client.text, "0\r\nThanks! ", 11) == 0, "%s", client.text);
 }
 END_TEST
 
@@ -524,6 +554,8 @@ START_TEST(test_claim_code_must_have_63_characters)
     client_expect(&client, "C", "Enter 63-digit claim code: ");
     snprintf(line, sizeof(line), "%s\r", CODE);
     client_expect(&client, line, CODE "\r\nClaim code set to: " CODE "\r\n");
+    client_expect(&client, "C", "Enter 63-digit claim code: ");
+    client_expect(&client, CODE "-", CODE "\r\nClaim code set to: " CODE "\r\n");
     for (unsigned copy = 0; copy < 2 && memcmp(stored, CODE, 63) != 0; copy++) {
         ck_assert(client.board->ops->flash_read(
             client.board, (copy == 0 ? MAP_DCT1 : MAP_DCT2) + 7548 + 1762, stored, 63));
@@ -596,8 +628,10 @@ static Suite *suite(void)
     tcase_add_test(tests, test_a_line_can_be_edited);
     tcase_add_test(tests, test_control_bytes_are_text_inside_a_line);
     tcase_add_test(tests, test_the_character_after_the_last_possible_one_ends_the_line);
+    tcase_add_test(tests, test_a_password_has_64_characters_and_a_cipher_one);
     tcase_add_test(tests, test_what_is_typed_ahead_of_a_prompt_is_lost);
     tcase_add_test(tests, test_w_of_0_4_asks_for_name_security_and_password);
+    tcase_add_test(tests, test_w_of_0_4_repeats_the_question_of_security);
     tcase_add_test(tests, test_w_of_0_5_asks_for_the_cipher_of_a_network_that_it_does_not_see);
     tcase_add_test(tests, test_w_of_0_5_freezes_the_led_until_the_password);
     tcase_add_test(tests, test_w_of_2_2_takes_security_and_cipher_from_a_scan);

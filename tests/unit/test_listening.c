@@ -5,6 +5,7 @@
 
 #include "devmodel/dct.h"
 #include "devmodel/flash_map.h"
+#include "tests/unit/support_host.h"
 #include "tests/unit/support_ymodem.h"
 
 #define MS    BOARD_NS_PER_MS
@@ -66,14 +67,14 @@ static uint32_t backup(unsigned number)
     return client.board->ops->backup_read(client.board, number);
 }
 
-static const char *const releases[] = {"0.4.3", "0.5.2", "2.2.0"};
+static const char *const names[] = {"0.4.3", "0.5.2", "2.2.0"};
 #define RELEASES 3
 
 /* --- in --- */
 
 START_TEST(test_a_board_without_credentials_listens)
 {
-    board_of(releases[_i]);
+    board_of(names[_i]);
     client_wait(&client, 300);
     ck_assert(blinks(BLUE, 250));
 }
@@ -81,14 +82,14 @@ END_TEST
 
 START_TEST(test_a_board_with_credentials_does_not)
 {
-    connecting_board_of(releases[_i]);
+    connecting_board_of(names[_i]);
     ck_assert(blinks(GREEN, 100));
 }
 END_TEST
 
 START_TEST(test_setup_held_for_three_seconds_starts_it)
 {
-    connecting_board_of(releases[_i]);
+    connecting_board_of(names[_i]);
     button(true);
     client_wait(&client, 2900);
     ck_assert(blinks(GREEN, 100));
@@ -103,7 +104,7 @@ END_TEST
 
 START_TEST(test_setup_released_early_does_nothing)
 {
-    connecting_board_of(releases[_i]);
+    connecting_board_of(names[_i]);
     button(true);
     client_wait(&client, 2900);
     button(false);
@@ -114,7 +115,7 @@ END_TEST
 
 START_TEST(test_setup_held_for_ten_seconds_erases_the_profiles)
 {
-    connecting_board_of(releases[_i]);
+    connecting_board_of(names[_i]);
     button(true);
     client_wait(&client, 9900);
     ck_assert(blinks(BLUE, 250));
@@ -151,7 +152,7 @@ END_TEST
 
 START_TEST(test_28800_starts_listening_from_0_5_on)
 {
-    connecting_board_of(releases[_i]);
+    connecting_board_of(names[_i]);
     ck_assert_int_eq(client_set_rate(&client, 28800), TRANSFER_OK);
     client_wait(&client, 50);
     ck_assert(blinks(BLUE, 250));
@@ -178,7 +179,7 @@ END_TEST
 
 START_TEST(test_28800_means_nothing_to_a_listening_board)
 {
-    board_of(releases[_i]);
+    board_of(names[_i]);
     ck_assert_int_eq(client_set_rate(&client, 28800), TRANSFER_OK);
     client_wait(&client, 300);
     ck_assert(blinks(BLUE, 250));
@@ -188,12 +189,58 @@ END_TEST
 
 START_TEST(test_14400_leaves_for_dfu)
 {
-    board_of(releases[_i]);
+    board_of(names[_i]);
     ck_assert_int_ne(client_set_rate(&client, 14400), TRANSFER_OK);
     ck_assert(client_leaves(&client, 1000));
     client_wait(&client, 3000);
     ck_assert(client.board->ops->attached(client.board));
     ck_assert_uint_eq(led().colour, 0xFFFF00);
+}
+END_TEST
+
+/* 0.5.2 has flags to write first. */
+START_TEST(test_dfu_is_there_after_14400_as_soon_as_it_was_measured)
+{
+    uint64_t asked, limit = _i == 0 ? 600 : 60;
+
+    board_of(_i == 0 ? "0.5.2" : "2.2.0");
+    client_wait(&client, 2000);
+    asked = client.board->now;
+    ck_assert_int_ne(client_set_rate(&client, 14400), TRANSFER_OK);
+    ck_assert(client_reopen(&client));
+    ck_assert_uint_ge(client.board->now - asked, (_i == 0 ? 400 : 20) * MS);
+    ck_assert_uint_le(client.board->now - asked, limit * MS);
+}
+END_TEST
+
+static void get_line_coding(uint8_t coding[7])
+{
+    ck_assert(host_in(client.board, 0xA1, 0x21, 0, coding, 7));
+}
+
+START_TEST(test_line_coding_is_9600_without_data_bits_until_it_is_set_to_anything)
+{
+    static const uint8_t initial[7] = {0x80, 0x25, 0, 0, 0, 0, 0};
+    static const uint8_t odd[7] = {0xFF, 0xFF, 0xFF, 0xFF, 77, 88, 99};
+    uint8_t coding[7];
+
+    board_of(names[_i]);
+    get_line_coding(coding);
+    ck_assert_mem_eq(coding, initial, 7);
+    ck_assert(host_out(client.board, 0x21, 0x20, 0, odd, 7));
+    get_line_coding(coding);
+    ck_assert_mem_eq(coding, odd, 7);
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+START_TEST(test_a_packet_outside_listening_mode_gives_nothing)
+{
+    connecting_board_of(names[_i]);
+    ymodem_send(&client, YMODEM_SOH, 0, "x", 1);
+    client_wait(&client, 6000);
+    ck_assert_uint_eq(client.length, 0);
+    ck_assert(blinks(GREEN, 100));
 }
 END_TEST
 
@@ -245,7 +292,7 @@ START_TEST(test_a_client_that_never_reads_leaves_the_board_alive)
     char many[1000];
     size_t taken;
 
-    board_of(releases[_i]);
+    board_of(names[_i]);
     client_expect(&client, "", "");
     (void)root_port_cancel(&client.port, &client.in);
     memset(many, 's', sizeof(many));
@@ -287,7 +334,7 @@ START_TEST(test_a_flood_of_commands_is_answered_to_the_last)
     char flood[401];
     size_t each = strlen(ID);
 
-    board_of(releases[_i]);
+    board_of(names[_i]);
     memset(flood, 'i', sizeof(flood) - 1);
     ck_assert_uint_eq(client_send(&client, flood, 400), 400);
     client_wait(&client, 25000);
@@ -355,6 +402,10 @@ static void add_entries(TCase *tests)
     tcase_add_test(tests, test_28800_starts_ymodem_in_0_4);
     tcase_add_loop_test(tests, test_28800_means_nothing_to_a_listening_board, 0, RELEASES);
     tcase_add_loop_test(tests, test_14400_leaves_for_dfu, 0, RELEASES);
+    tcase_add_loop_test(tests, test_dfu_is_there_after_14400_as_soon_as_it_was_measured, 0, 2);
+    tcase_add_loop_test(
+        tests, test_line_coding_is_9600_without_data_bits_until_it_is_set_to_anything, 0, RELEASES);
+    tcase_add_loop_test(tests, test_a_packet_outside_listening_mode_gives_nothing, 0, RELEASES);
     tcase_add_loop_test(tests, test_L_comes_back_listening_with_credentials, 0, 2);
     tcase_add_test(tests, test_the_listening_request_without_safe_mode_is_left_alone);
     tcase_add_test(tests, test_the_listening_request_is_unknown_before_0_5);
