@@ -78,6 +78,7 @@ expect_text '"early_polls": 0'
 expect_text '"time": "warp"'
 # The same inputs make the same trace, also when the machine has no time for the client.
 run_ok vphoton run --time warp --dfu --events=events.1 -- dfu-util -a 0 -s 0x080A0000 -D user
+# shellcheck disable=SC2016 # it is the command's shell that counts
 run_ok vphoton run --time warp --dfu --events=events.2 -- \
     bash -c 'until [ $SECONDS -ge 2 ]; do :; done; exec dfu-util -a 0 -s 0x080A0000 -D user'
 expect_same events.1 events.2

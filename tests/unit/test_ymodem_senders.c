@@ -291,7 +291,7 @@ END_TEST
 /* The sixth error in a row ends the session, whatever the errors are. */
 START_TEST(test_six_packets_with_wrong_complements_end_the_session)
 {
-    static const char *const answers[] = {"C", "C", "C", "C", "C", "C\x18\x18" FAILED};
+    static const char *const answers[] = {"C", "C", "C", "C", "C", ("C\x18\x18" FAILED)};
     uint8_t packet[YMODEM_PACKET_MAX];
     size_t length;
 
