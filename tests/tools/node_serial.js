@@ -51,12 +51,31 @@ async function find() {
     }
 }
 
-// The port closes by itself.
+// How the port closes by itself. A terminal whose other side goes is readable for a moment before it
+// is in error, and serialport 12 reads its end again and again when it looks just then: "reading on".
 function closed(port) {
     return new Promise((resolve) => {
         port.on('close', (error) => resolve(error && error.disconnected ? 'disconnected' : 'closed'));
         port.on('error', () => {});
+        setTimeout(() => resolve('reading on'), PATIENCE / 4).unref();
     });
+}
+
+// Pulls the plug under an open port, until the port hears of it by its error.
+async function pull(port, path) {
+    for (let turn = 1; ; turn++) {
+        const end = closed(port);
+        await plug('unplug');
+        const how = await end;
+        if (how !== 'reading on' || turn === 6) {
+            return how;
+        }
+        await call(port, 'close');
+        await plug('plug');
+        await find();
+        port = await open(path, 9600);
+        await ask(port, 'v', '\n\r\n');
+    }
 }
 
 async function main() {
@@ -70,9 +89,7 @@ async function main() {
     await call(port, 'flush');
     console.log(JSON.stringify(await ask(port, 'i', '\r\n')));
 
-    const end = closed(port);
-    await plug('unplug');
-    console.log('unplugged:', await end);
+    console.log('unplugged:', await pull(port, photon.path));
     console.log('ports left:', (await SerialPort.list()).filter((p) => p.path === photon.path).length);
 
     await plug('plug');
