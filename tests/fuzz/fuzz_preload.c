@@ -6,7 +6,9 @@
  * and the board too, no connection, handle, transfer or memory is left.
  */
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "devmodel/photon.h"
@@ -30,6 +32,8 @@ struct client {
     int socket;  /* -1: none */
     int visible; /* the node's descriptor, or -1 */
     uint64_t inode;
+    struct preload_box *box; /* or NULL */
+    uint32_t turn;
 };
 
 static struct client clients[CLIENTS_MAX];
@@ -86,7 +90,35 @@ static void close_node(struct client *client)
     client->visible = -1;
 }
 
-/* Reads one reply and keeps the node that may come with it. */
+static void drop_box(struct client *client)
+{
+    if (client->box != NULL) {
+        MUST(munmap(client->box, sizeof *client->box) == 0);
+        client->box = NULL;
+    }
+}
+
+/* What came with a reply: a node, or the memory of a box. */
+static void keep(struct client *client, int passed, uint64_t inode)
+{
+    struct stat status;
+
+    MUST(fstat(passed, &status) == 0);
+    if (S_ISSOCK(status.st_mode)) {
+        close_node(client);
+        client->visible = passed;
+        client->inode = inode;
+        return;
+    }
+    drop_box(client);
+    MUST((size_t)status.st_size == sizeof *client->box);
+    void *memory = mmap(NULL, sizeof *client->box, PROT_READ | PROT_WRITE, MAP_SHARED, passed, 0);
+    MUST(memory != MAP_FAILED);
+    client->box = memory;
+    close(passed);
+}
+
+/* Reads one reply and keeps what may come with it. */
 static void receive(struct client *client)
 {
     struct {
@@ -111,9 +143,9 @@ static void receive(struct client *client)
     MUST((head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0);
     const struct cmsghdr *passed = CMSG_FIRSTHDR(&head);
     if (passed != NULL) {
-        close_node(client);
-        memcpy(&client->visible, CMSG_DATA(passed), sizeof client->visible);
-        client->inode = ((const struct preload_handle_info *)message.data)->inode;
+        int fd;
+        memcpy(&fd, CMSG_DATA(passed), sizeof fd);
+        keep(client, fd, ((const struct preload_handle_info *)message.data)->inode);
     }
 }
 
@@ -175,7 +207,7 @@ static void open_node(struct client *client, struct input *input)
     struct preload_request request = {
         .operation = how & 1 ? PRELOAD_ADOPT : PRELOAD_OPEN,
         .version = PRELOAD_PROTOCOL_VERSION,
-        .flags = how & 4 ? PRELOAD_READABLE : 0,
+        .flags = (how & 4 ? PRELOAD_READABLE : 0) | (how & 8 ? PRELOAD_BOXED : 0),
         .number = how & 2 || device == NULL ? 1 : device->number,
         .tag = clients[(how >> 4) % CLIENTS_MAX].inode,
     };
@@ -220,6 +252,30 @@ static void send_usual(const struct client *client, struct input *input)
 
     if (client->socket >= 0) {
         (void)send(client->socket, request, sizeof *request, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+/* Something in the box, asked for or given up by chance, and perhaps a look by the server. */
+static void use_box(struct client *client, struct input *input)
+{
+    uint8_t how = input_u8(input);
+    struct preload_box *box = client->box;
+
+    if (box != NULL && (how & 1)) {
+        box->request = usual[input_u8(input) % (sizeof usual / sizeof *usual)];
+        client->turn++;
+        atomic_store(&box->turn, box_turn(client->turn, how & 2 ? BOX_LATE : BOX_ASKED));
+    } else if (box != NULL) {
+        size_t length = how >> 2 < input->left ? how >> 2 : input->left;
+        memcpy(box, input->bytes, length);
+        input->bytes += length;
+        input->left -= length;
+    }
+    if (how & 128) {
+        (void)preload_server_expects(world.server);
+    }
+    if (box != NULL && (how & 64)) {
+        (void)box_settle(box, client->turn, BOX_LATE);
     }
 }
 
@@ -295,6 +351,9 @@ static void act(struct input *input)
     case 11:
         send_usual(client, input);
         break;
+    case 12:
+        use_box(client, input);
+        break;
     default:
         send_request(client, input);
         if (opcode & 1) {
@@ -314,6 +373,7 @@ static void clean_up(void)
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         leave(&clients[i]);
         close_node(&clients[i]);
+        drop_box(&clients[i]);
     }
     world.board->ops->power(world.board, false);
     root_port_poll(&world.port);

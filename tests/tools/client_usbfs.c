@@ -8,17 +8,20 @@
 #include <linux/usbdevice_fs.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUNDS    200
@@ -226,9 +229,9 @@ static void claims(const char *argument)
     claim(first);
 }
 
-/* Nothing more has ended, and poll sleeps. It may wake up once for nothing, when the last reply
- * overtook what makes the node ready. */
-static void expect_nothing_ended(int fd)
+/* Nothing more has ended, and poll sleeps. It may wake up for nothing, when replies overtook what
+ * makes the node ready: as often as there were some in flight. How often it did. */
+static int expect_nothing_ended(int fd, int in_flight)
 {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
     struct usbdevfs_urb *none;
@@ -236,8 +239,9 @@ static void expect_nothing_ended(int fd)
 
     do {
         EXPECT(ioctl(fd, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == EAGAIN);
-    } while (poll(&ready, 1, 0) != 0 && woken++ == 0);
-    EXPECT(woken < 2);
+    } while (poll(&ready, 1, 0) != 0 && woken++ < in_flight);
+    EXPECT(woken <= in_flight);
+    return woken;
 }
 
 static int disconnect_claim(int fd, unsigned flags, const char *driver)
@@ -290,11 +294,95 @@ static void urbs(const char *argument)
             EXPECT(urb->urb.status == 0 && urb->urb.actual_length == 6);
             EXPECT(memcmp(urb->buffer + 8, idle_status, 6) == 0);
         }
-        expect_nothing_ended(fd);
+        expect_nothing_ended(fd, IN_FLIGHT);
     }
+    int woken = 0;
+    for (int round = 0; round < ROUNDS; round++) { /* and one at a time */
+        make_urb(&some[0], 1);
+        EXPECT(ioctl(fd, USBDEVFS_SUBMITURB, &some[0].urb) == 0);
+        EXPECT(reap_one(fd) == &some[0] && memcmp(some[0].buffer + 8, idle_status, 6) == 0);
+        if (round % 2 == 0) {
+            woken += expect_nothing_ended(fd, 1);
+        } else {
+            EXPECT(ioctl(fd, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == EAGAIN);
+        }
+    }
+    EXPECT(woken < ROUNDS / 4); /* not as a rule */
     make_urb(&some[0], 1);
     EXPECT(ioctl(fd, USBDEVFS_SUBMITURB, &some[0].urb) == 0);
     EXPECT(ioctl(fd, USBDEVFS_REAPURB, &none) == 0 && none == &some[0].urb);
+}
+
+/* An epoll set that reports changes reports each transfer's end, early and late in the node's life.
+ */
+static void edges(const char *argument)
+{
+    int fd = open_photon(O_RDWR), set = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLOUT | EPOLLET};
+    struct usbdevfs_urb *none;
+    struct urb urb;
+
+    (void)argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (i == ROUNDS / 2) {
+            EXPECT(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0);
+        }
+        make_urb(&urb, 1);
+        EXPECT(ioctl(fd, USBDEVFS_SUBMITURB, &urb.urb) == 0);
+        EXPECT(i < ROUNDS / 2 || epoll_wait(set, &event, 1, 5000) == 1);
+        EXPECT(reap_one(fd) == &urb);
+        EXPECT(ioctl(fd, USBDEVFS_REAPURBNDELAY, &none) == -1 && errno == EAGAIN);
+    }
+}
+
+struct reaper {
+    int fd;
+    int polls;
+    int seen;
+};
+
+/* Reaps what another thread submits: waits for it by poll, or in the request. */
+static void *reap_all(void *context)
+{
+    struct reaper *reaper = context;
+
+    while (reaper->seen < ROUNDS) {
+        struct usbdevfs_urb *done = NULL;
+        struct pollfd ready = {.fd = reaper->fd, .events = POLLOUT};
+        EXPECT(!reaper->polls || poll(&ready, 1, 5000) == 1);
+        if (ioctl(reaper->fd, reaper->polls ? USBDEVFS_REAPURBNDELAY : USBDEVFS_REAPURB, &done) !=
+            0) {
+            EXPECT(reaper->polls && errno == EAGAIN);
+            continue;
+        }
+        const struct urb *urb = done->usercontext;
+        EXPECT(memcmp(urb->buffer + 8, idle_status, 6) == 0);
+        __atomic_fetch_add(&reaper->seen, 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* One thread submits, another sleeps for the ends. */
+static void reapers(const char *argument)
+{
+    (void)argument;
+    for (int polls = 0; polls < 2; polls++) {
+        struct reaper reaper = {.fd = open_photon(O_RDWR), .polls = polls};
+        struct urb urb;
+        pthread_t thread;
+        EXPECT(pthread_create(&thread, NULL, reap_all, &reaper) == 0);
+        for (int i = 0; i < ROUNDS; i++) {
+            make_urb(&urb, 1);
+            EXPECT(ioctl(reaper.fd, USBDEVFS_SUBMITURB, &urb.urb) == 0);
+            while (__atomic_load_n(&reaper.seen, __ATOMIC_ACQUIRE) == i) {
+                sched_yield();
+            }
+            /* Now and then the other one has fallen asleep when the next comes. */
+            const struct timespec moment = {.tv_nsec = 100000};
+            EXPECT(i % 8 != 0 || nanosleep(&moment, NULL) == 0);
+        }
+        EXPECT(pthread_join(thread, NULL) == 0 && close(reaper.fd) == 0);
+    }
 }
 
 static void discard(const char *argument)
@@ -559,6 +647,8 @@ static const struct {
     {"node", node},
     {"claims", claims},
     {"urbs", urbs},
+    {"edges", edges},
+    {"reapers", reapers},
     {"discard", discard},
     {"timeout", timeout},
     {"many", many},

@@ -7,7 +7,7 @@ installed
 raw_possible root as_user
 
 for who in '' as_user; do
-    for case in node claims urbs discard timeout interrupted many forks threads inherit; do
+    for case in node claims urbs edges reapers discard timeout interrupted many forks threads inherit; do
         # shellcheck disable=SC2086 # nobody is no word
         run_ok $who vphoton run --raw --dfu -- "$CLIENTS/client_usbfs" "$case"
     done

@@ -68,6 +68,10 @@ void connection_close(struct connection *connection)
     if (connection->event != NULL) {
         event_free(connection->event);
     }
+    if (server->asker == connection) {
+        server->asker = NULL;
+    }
+    box_close(connection);
     close(connection->fd);
     free(connection);
 }
@@ -98,6 +102,9 @@ static bool send_urb(struct connection *connection, const struct urb *urb)
 {
     size_t length = sizeof urb->reply + (urb->is_in ? urb->reply.actual : 0);
 
+    if (box_answer(connection, urb)) {
+        return true;
+    }
     if (send(connection->fd, &urb->reply, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
         errno == EAGAIN) {
         return false;
@@ -225,8 +232,15 @@ static enum receipt receive(struct connection *connection)
 {
     struct preload_server *server = connection->server;
     struct preload_request *request = &server->message.request;
-    ssize_t length = recv(connection->fd, &server->message, sizeof server->message, MSG_DONTWAIT);
+    size_t boxed;
+    ssize_t length;
 
+    connection->turn = box_take(connection, &boxed);
+    if (connection->turn != 0) {
+        length = (ssize_t)boxed;
+    } else {
+        length = recv(connection->fd, &server->message, sizeof server->message, MSG_DONTWAIT);
+    }
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
         return RECEIPT_NOTHING;
     }
@@ -236,6 +250,11 @@ static enum receipt receive(struct connection *connection)
         return RECEIPT_CLOSED;
     }
     return RECEIPT_HANDLED;
+}
+
+void connection_receive(struct connection *connection)
+{
+    (void)receive(connection);
 }
 
 /* Handles what other connections of the handle have sent before a call on this one: the client

@@ -191,15 +191,28 @@ static void describe(const struct usb_handle *handle, struct preload_handle_info
     info->descriptors_length = (uint32_t)device_descriptors(device, info->descriptors);
 }
 
+/* The process at the other end of a connection; 0 when the system does not tell. */
+static pid_t peer_of(const struct connection *connection)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+
+    return getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 static void join(struct connection *connection, struct usb_handle *handle)
 {
+    pid_t peer = peer_of(connection);
+
+    handle->opener = TAILQ_EMPTY(&handle->connections) ? peer : handle->opener;
+    handle->shared = handle->shared || peer == 0 || peer != handle->opener;
     connection->role = ROLE_HANDLE;
     connection->handle = handle;
     TAILQ_INSERT_TAIL(&handle->connections, connection, entry_of_handle);
 }
 
-/* Answers with the handle's description and its visible socket. */
-static void send_handle(struct connection *connection, uint64_t tag, int visible)
+/* Answers with the handle's description and a descriptor: its visible socket, or the box. */
+static void send_handle(struct connection *connection, uint64_t tag, int passed)
 {
     struct {
         struct preload_reply reply;
@@ -210,7 +223,7 @@ static void send_handle(struct connection *connection, uint64_t tag, int visible
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
     describe(connection->handle, &answer.info);
-    passing_give(&message, &passing, visible);
+    passing_give(&message, &passing, passed);
     (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -253,7 +266,11 @@ void handle_adopt(struct connection *connection, const struct preload_request *r
     {
         if (handle->inode == request->tag && handle->device != NULL) {
             join(connection, handle);
-            send_handle(connection, request->tag, -1);
+            int box = request->flags & PRELOAD_BOXED ? box_open(connection) : -1;
+            send_handle(connection, request->tag, box);
+            if (box >= 0) {
+                close(box);
+            }
             return;
         }
     }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
+#include "usb-gadget/preload/box.h"
 #include "usb-gadget/preload/device.h"
 #include "usb-gadget/preload/server.h"
 #include "usb-gadget/preload/tree.h"
@@ -33,11 +34,14 @@ struct connection {
 
     struct usb_handle *handle; /* ROLE_HANDLE */
     TAILQ_ENTRY(connection) entry_of_handle;
-    bool submits;          /* has sent SUBMIT: calls must not overtake it */
-    struct urb_list urbs;  /* in flight */
-    struct urb_list ended; /* replies that the socket had no room for */
-    unsigned urb_count;    /* in both */
-    bool closing;          /* as soon as `ended` is empty */
+    bool submits;            /* has sent SUBMIT: calls must not overtake it */
+    struct urb_list urbs;    /* in flight */
+    struct urb_list ended;   /* replies that the socket had no room for */
+    unsigned urb_count;      /* in both */
+    bool closing;            /* as soon as `ended` is empty */
+    struct preload_box *box; /* or NULL */
+    uint32_t taken;          /* number of the last request from it */
+    uint32_t turn;           /* number of the one being handled; 0: it came by the socket */
 
     uint32_t groups;         /* ROLE_MONITOR */
     struct waiting *waiting; /* ROLE_TTY: the request that it waits for */
@@ -52,6 +56,8 @@ struct usb_handle {
     struct event *event;
     uint64_t inode; /* of the visible end */
     bool writable;
+    pid_t opener;
+    bool shared; /* by programs that know nothing of each other's tokens */
     struct connection_list connections;
     TAILQ_ENTRY(usb_handle) entry;
 };
@@ -70,6 +76,7 @@ struct urb {
     bool submitted; /* by SUBMIT: its end makes the handle ready */
     bool discarded, timed_out;
     bool is_in;
+    uint32_t turn; /* in the connection's box; 0: it came by the socket */
     /* What its end means, when it is a request of the link itself; NULL for a client's own. */
     void (*ended)(struct urb *urb);
     struct usb_interface *interface; /* for `ended` */
@@ -114,6 +121,7 @@ struct preload_server {
     bool asked;     /* a control transfer since it was last asked */
     bool expecting; /* its answer of then */
     uint64_t expects_until;
+    struct connection *asker; /* whose box the next one may be in, or NULL */
 
     struct usb_device *root_hub;
     struct hub_port ports[PRELOAD_PORTS_MAX + 1]; /* by position */
@@ -140,12 +148,30 @@ void connection_reply(struct connection *connection, uint64_t tag, int result, c
 /* Sends an ended transfer's reply, now or when there is room, and frees it. */
 void connection_send_urb(struct connection *connection, struct urb *urb);
 
+/* Handles one message, if there is one; may close the connection. */
+void connection_receive(struct connection *connection);
 /* Handles all transfers that clients have submitted so far. */
 void connection_catch_up(struct preload_server *server);
 /* Handles what clients have said so far of the news that they want to hear, and nothing else. */
 void connection_hear_monitors(struct preload_server *server);
 /* Lets the program's poll wake up for the reply that was just sent. */
 void connection_take_token(const struct usb_handle *handle);
+
+/* box.c */
+/* The memory to pass to the client; -1: it must do without. */
+int box_open(struct connection *connection);
+void box_close(struct connection *connection);
+/* Whether a request is in it that was not taken yet. */
+bool box_waits(const struct connection *connection);
+/* Tells the client that the server looks, or does not look any more. False when a request came at
+ * the last moment. */
+void box_attend(struct connection *connection);
+bool box_ignore(struct connection *connection);
+/* Takes a request into the server's message: its number, 0 when there is none. `*length` is the
+ * message's, 0 when it makes no sense. */
+uint32_t box_take(struct connection *connection, size_t *length);
+/* Puts a transfer's reply there. False when it must go over the connection. */
+bool box_answer(struct connection *connection, const struct urb *urb);
 
 /* handle.c */
 void handle_open(struct connection *connection, const struct preload_request *request);
@@ -188,6 +214,9 @@ bool server_connected(const void *server, unsigned position);
 void server_replug(struct preload_server *server, struct usb_device *device);
 /* Tells the monitors that a device's serial port is gone. */
 void server_hide_tty(struct preload_server *server, const struct usb_device *device);
+
+/* A control transfer came by a connection; the next one is expected in its box. */
+void server_attend(struct preload_server *server, struct connection *connection);
 
 /* Brings what the clients see up to what is attached. */
 void server_refresh(struct preload_server *server);

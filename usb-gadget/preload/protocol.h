@@ -41,7 +41,8 @@
 
 enum preload_operation {
     PRELOAD_OPEN = 1, /* number: device number, flags: PRELOAD_WRITABLE. A new handle */
-    PRELOAD_ADOPT,    /* tag: inode of a handle's socket. A further connection of a handle */
+    PRELOAD_ADOPT,    /* tag: inode of a handle's socket, flags: PRELOAD_BOXED. A further connection
+                       * of a handle */
     PRELOAD_MONITOR,  /* number: netlink groups; again whenever they change */
     PRELOAD_CLOCK,    /* a warping process */
     PRELOAD_TTY,      /* number: n of ttyACMn, type: enum preload_tty; the data is its lines */
@@ -50,6 +51,7 @@ enum preload_operation {
     PRELOAD_DISCARD, /* tag: of a SUBMIT on any connection of the handle; cancels it */
     PRELOAD_CALL,    /* as SUBMIT, with `number` the timeout in ms (0: none) */
     PRELOAD_DRAIN,   /* takes the token; not answered */
+    PRELOAD_KNOCK,   /* something is in the box; not answered */
 
     PRELOAD_CLAIM,             /* number: interface */
     PRELOAD_RELEASE,           /* number: interface */
@@ -97,6 +99,10 @@ enum preload_transfer_type { PRELOAD_CONTROL, PRELOAD_BULK, PRELOAD_INTERRUPT };
 /* OPEN: the descriptors can be read from the visible socket, by a program whose read() nobody
  * answers otherwise. */
 #define PRELOAD_READABLE 32u
+/* ADOPT: the connection is to have a box (box.h), which the reply carries as SCM_RIGHTS. */
+#define PRELOAD_BOXED 64u
+/* SUBMIT in a box: the token lies in the visible socket, for all the client knows. */
+#define PRELOAD_TOKEN 128u
 
 struct preload_request {
     uint16_t operation;
@@ -132,8 +138,8 @@ struct preload_handle_info {
  * Readiness. A handle's visible socket is one end of a stream pair with the smallest send buffer.
  * While a token of this size lies in it, unread by the server, it is not writable, and that is how
  * a program that polls sees "no transfer has ended". The server takes the token after it has sent
- * a reply to SUBMIT; a library that finds no reply puts it back. The token is chosen so that the
- * socket turns unwritable but never blocks a second one.
+ * a reply to SUBMIT; a library that finds no reply puts it back, at the latest before the program
+ * polls. The token is chosen so that the socket turns unwritable but never blocks a second one.
  */
 #define PRELOAD_TOKEN_SIZE 1600
 

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#include "usb-gadget/preload/box.h"
 #include "usb-gadget/preload/protocol.h"
 #include "usb-gadget/preload/shim_raw.h"
 #include "usb-gadget/preload/vigil.h"
@@ -100,9 +101,16 @@ struct shim_slot {
     pthread_mutex_t lock;
     int urbs;                 /* connection for SUBMIT, or -1 */
     int calls[SHIM_CALLS];    /* idle connections for all else, or -1 */
+    struct preload_box *box;  /* of `urbs`, or NULL */
+    uint32_t turn;            /* number of the last request in it */
+    bool boxed;               /* that one has no reply yet */
     bool leaving;             /* a transfer was lost: the server is about to hang up */
     unsigned in_flight;       /* submitted and not yet reaped */
+    unsigned waiting;         /* threads that sleep in REAPURB */
     bool token;               /* in the visible socket, for all we know */
+    bool watched;             /* by an epoll set, which must see each change */
+    bool owes;                /* the token is not there, but must be when the program polls */
+    int owes_to;              /* a descriptor of the visible socket, then */
     struct vigil vigil;       /* for the end of a control transfer */
     _Atomic uint64_t claimed; /* bits of interfaces */
     off_t position;           /* of read() */
@@ -113,6 +121,9 @@ struct shim_slot {
 
 /* The slot of a descriptor, or NULL. */
 struct shim_slot *shim_slot(int fd, enum shim_kind kind);
+/* The same without asking the system whether the number was closed and used again by means that the
+ * library does not see: where a mistake does no harm, as nobody asks usbfs of another file. */
+struct shim_slot *shim_slot_trusted(int fd, enum shim_kind kind);
 struct shim_slot *shim_slot_by_inode(uint64_t inode);
 /* A new slot, not yet reached by any descriptor; NULL when there are too many. */
 struct shim_slot *shim_slot_new(enum shim_kind kind);
@@ -122,6 +133,10 @@ void shim_slot_attach(struct shim_slot *slot, int fd);
 void shim_watch_forks(void);
 /* The process's connection for moving time, or -1. */
 extern int shim_clock_connection;
+/* How many slots owe their token. */
+extern _Atomic unsigned shim_debts;
+/* Calls `pay` for each of them. */
+void shim_slots_owing(void (*pay)(struct shim_slot *slot));
 /* Moves a descriptor to a number that the program does not see. */
 int shim_hide(int fd);
 void shim_close_hidden(int fd);
@@ -143,6 +158,18 @@ bool shim_tty_ioctl(int fd, unsigned long request, void *argument, int *result);
  */
 void shim_fix_tty_stat(int index, struct stat *status);
 bool shim_fix_pts_stat(struct stat *status);
+
+/* --- shim_urb.c --- */
+
+/* Before the program polls: nodes with nothing to reap are made unwritable. */
+void shim_pay_tokens(void);
+
+static inline void shim_before_poll(void)
+{
+    if (atomic_load_explicit(&shim_debts, memory_order_relaxed) != 0) {
+        shim_pay_tokens();
+    }
+}
 
 /* --- shim_usbfs.c --- */
 

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,9 +16,12 @@
 #define HIDDEN_START 40
 
 int shim_clock_connection = -1;
+_Atomic unsigned shim_debts;
 
 static struct shim_slot slots[SLOTS_MAX];
+static _Atomic size_t slots_end;          /* behind the last slot that was ever used */
 static _Atomic uint8_t slot_of[SHIM_FDS]; /* index of the slot plus one, as far as we know */
+static _Atomic int attached_end;          /* behind the last number that ever had one */
 static _Atomic uint8_t hidden[SHIM_FDS];
 static _Atomic int hidden_end; /* behind the last number that was ever hidden */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,6 +78,17 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&lock);
 }
 
+static void close_urbs(struct shim_slot *slot)
+{
+    shim_close_hidden(slot->urbs);
+    slot->urbs = -1;
+    if (slot->box != NULL) {
+        (void)munmap(slot->box, sizeof *slot->box);
+        slot->box = NULL;
+    }
+    slot->boxed = false;
+}
+
 /* The child makes connections of its own: two readers of one would take each other's replies. */
 static void after_fork_in_child(void)
 {
@@ -85,9 +101,9 @@ static void after_fork_in_child(void)
             continue;
         }
         pthread_mutex_init(&slot->lock, NULL);
-        shim_close_hidden(slot->urbs);
-        slot->urbs = -1;
+        close_urbs(slot);
         slot->in_flight = 0;
+        slot->waiting = 0;
         for (size_t j = 0; j < SHIM_CALLS; j++) {
             shim_close_hidden(slot->calls[j]);
             slot->calls[j] = -1;
@@ -145,11 +161,28 @@ struct shim_slot *shim_slot(int fd, enum shim_kind kind)
     return &slots[index - 1];
 }
 
+struct shim_slot *shim_slot_trusted(int fd, enum shim_kind kind)
+{
+    unsigned index =
+        fd >= 0 && fd < SHIM_FDS ? atomic_load_explicit(&slot_of[fd], memory_order_acquire) : 0;
+
+    return index != 0 && slots[index - 1].kind == kind ? &slots[index - 1] : NULL;
+}
+
+static void set_slot(int fd, uint8_t index)
+{
+    if (fd < 0 || fd >= SHIM_FDS || (index == 0 && atomic_load(&slot_of[fd]) == 0)) {
+        return;
+    }
+    atomic_store(&slot_of[fd], index);
+    int end = atomic_load(&attached_end);
+    while (end <= fd && !atomic_compare_exchange_weak(&attached_end, &end, fd + 1)) {
+    }
+}
+
 void shim_slot_attach(struct shim_slot *slot, int fd)
 {
-    if (fd >= 0 && fd < SHIM_FDS) {
-        atomic_store(&slot_of[fd], (uint8_t)(slot - slots + 1));
-    }
+    set_slot(fd, (uint8_t)(slot - slots + 1));
 }
 
 bool shim_hung_up(int fd)
@@ -165,7 +198,7 @@ static bool is_reached(const struct shim_slot *slot)
 {
     const uint8_t index = (uint8_t)(slot - slots + 1);
 
-    for (int fd = 0; fd < SHIM_FDS; fd++) {
+    for (int fd = 0; fd < attached_end; fd++) {
         if (slot_of[fd] == index && shim_slot(fd, slot->kind) == slot) {
             return true;
         }
@@ -213,6 +246,8 @@ struct shim_slot *shim_slot_new(enum shim_kind kind)
             slot->calls[i] = -1;
         }
         slot->kind = kind;
+        size_t end = (size_t)(slot - slots) + 1;
+        slots_end = end > slots_end ? end : slots_end;
     }
     pthread_mutex_unlock(&lock);
     return slot;
@@ -221,20 +256,31 @@ struct shim_slot *shim_slot_new(enum shim_kind kind)
 void shim_slot_free(struct shim_slot *slot)
 {
     slot->inode = 0;
-    shim_close_hidden(slot->urbs);
+    shim_debts -= slot->owes;
+    slot->owes = false;
+    close_urbs(slot);
     for (size_t i = 0; i < SHIM_CALLS; i++) {
         shim_close_hidden(slot->calls[i]);
     }
-    slot->urbs = slot->calls[0] = -1;
+    slot->calls[0] = -1;
     slot->kind = SHIM_FREE;
+}
+
+void shim_slots_owing(void (*pay)(struct shim_slot *slot))
+{
+    for (size_t i = 0; i < slots_end; i++) {
+        if (slots[i].kind == SHIM_USB && slots[i].owes) {
+            pay(&slots[i]);
+        }
+    }
 }
 
 /* --- duplicates --- */
 
 static int note_duplicate(int from, int to)
 {
-    if (to >= 0 && to < SHIM_FDS && from >= 0 && from < SHIM_FDS) {
-        atomic_store(&slot_of[to], atomic_load(&slot_of[from]));
+    if (from >= 0 && from < SHIM_FDS) {
+        set_slot(to, atomic_load(&slot_of[from]));
     }
     return to;
 }
@@ -297,6 +343,20 @@ SHIM_EXPORT int fcntl(int fd, int command, ...)
 
 int fcntl64(int fd, int command, ...) SHIM_ALIAS(fcntl);
 
+/* --- watching --- */
+
+/* A set that reports changes must see each of them, so no transfer goes past the socket. */
+SHIM_EXPORT int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
+{
+    struct shim_slot *slot = operation != EPOLL_CTL_DEL ? shim_slot(fd, SHIM_USB) : NULL;
+
+    if (slot != NULL) {
+        slot->watched = true;
+        shim_before_poll();
+    }
+    return (int)raw_errno(SYS_epoll_ctl, set, operation, fd, event);
+}
+
 /* --- close --- */
 
 /* Programs that close everything do not mean our connections. */
@@ -306,13 +366,18 @@ SHIM_EXPORT int close(int fd)
         errno = EBADF;
         return -1;
     }
+    set_slot(fd, 0);
     return (int)raw_errno(SYS_close, fd);
 }
 
 SHIM_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
     unsigned end = (unsigned)atomic_load(&hidden_end);
+    unsigned attached = flags == 0 ? (unsigned)atomic_load(&attached_end) : 0;
 
+    for (unsigned fd = first; fd < attached && fd <= last; fd++) {
+        set_slot((int)fd, 0);
+    }
     for (unsigned fd = first; fd < end && fd <= last; fd++) {
         if (!hidden[fd]) {
             continue;

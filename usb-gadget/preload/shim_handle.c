@@ -1,6 +1,7 @@
 /* Open nodes in the program: their connections to the server, and what is read from them. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "usb-gadget/preload/shim_usb.h"
 
@@ -12,18 +13,21 @@ static int fail(int error)
 
 /* --- connections --- */
 
-/* A further connection to the server for the handle of a socket; -1 with errno. */
-static int adopt(uint64_t inode, struct preload_handle_info *info)
+/* A further connection to the server for the handle of a socket; -1 with errno. With the memory of
+ * its box, or -1, when there is a place for that. */
+static int adopt(uint64_t inode, struct preload_handle_info *info, int *box)
 {
-    struct preload_request request = {
-        .operation = PRELOAD_ADOPT, .version = PRELOAD_PROTOCOL_VERSION, .tag = inode};
+    struct preload_request request = {.operation = PRELOAD_ADOPT,
+                                      .version = PRELOAD_PROTOCOL_VERSION,
+                                      .flags = box != NULL ? PRELOAD_BOXED : 0,
+                                      .tag = inode};
     size_t size = sizeof *info;
     int connection = shim_dial();
 
     if (connection < 0) {
         return -1;
     }
-    int result = shim_exchange(connection, &request, NULL, 0, info, &size, NULL);
+    int result = shim_exchange(connection, &request, NULL, 0, info, &size, box);
     if (result < 0 || size != sizeof *info) {
         (void)raw(SYS_close, connection);
         return fail(ENODEV);
@@ -31,16 +35,31 @@ static int adopt(uint64_t inode, struct preload_handle_info *info)
     return shim_hide(connection);
 }
 
-int shim_usb_connect(struct shim_slot *slot)
+static int connect_to(struct shim_slot *slot, int *box)
 {
     struct preload_handle_info info;
-    int connection = adopt(slot->inode, &info);
+    int connection = adopt(slot->inode, &info, box);
 
     /* Anything else, like too many open files, may pass. */
     if (connection < 0 && errno == ENODEV) {
         slot->gone = true;
     }
     return connection;
+}
+
+bool shim_usb_connect_urbs(struct shim_slot *slot)
+{
+    int memory = -1;
+
+    if (slot->urbs < 0 && !slot->gone) {
+        slot->urbs = connect_to(slot, &memory);
+    }
+    if (memory >= 0) {
+        void *box = mmap(NULL, sizeof *slot->box, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+        slot->box = box != MAP_FAILED ? box : NULL;
+        (void)raw(SYS_close, memory);
+    }
+    return slot->urbs >= 0;
 }
 
 /* A connection that nobody else uses, so that calls of several threads do not mix. */
@@ -54,7 +73,7 @@ static int take_connection(struct shim_slot *slot)
         slot->calls[i] = -1;
     }
     pthread_mutex_unlock(&slot->lock);
-    return connection >= 0 ? connection : shim_usb_connect(slot);
+    return connection >= 0 ? connection : connect_to(slot, NULL);
 }
 
 static void give_connection(struct shim_slot *slot, int connection)
@@ -130,7 +149,7 @@ int shim_usb_open(unsigned number, int flags)
 struct shim_slot *shim_usb_adopt(uint64_t inode)
 {
     struct preload_handle_info info;
-    int connection = adopt(inode, &info);
+    int connection = adopt(inode, &info, NULL);
 
     if (connection < 0) {
         return NULL;

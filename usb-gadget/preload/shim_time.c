@@ -311,6 +311,7 @@ SHIM_EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout)
     struct wait wait = {.look = look_with_poll, .fds = fds, .count = count};
     int result;
 
+    shim_before_poll();
     if (timeout <= 0 || !warps() || !wait_for(&wait, (uint64_t)timeout * NS_PER_MS, &result)) {
         return SHIM_REAL(poll)(fds, count, timeout);
     }
@@ -323,6 +324,7 @@ SHIM_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *t
     struct wait wait = {.look = look_with_poll, .fds = fds, .count = count, .mask = mask};
     int result;
 
+    shim_before_poll();
     if (!warps() || !is_valid(timeout) || to_ns(timeout) == 0 ||
         !wait_for(&wait, to_ns(timeout), &result)) {
         return SHIM_REAL(ppoll)(fds, count, timeout, mask);
@@ -391,6 +393,7 @@ SHIM_EXPORT int select(int highest, fd_set *restrict in, fd_set *restrict out,
     fd_set *sets[3] = {in, out, other};
     int result;
 
+    shim_before_poll();
     if (!warps() || timeout == NULL || timeout->tv_sec < 0 ||
         (timeout->tv_sec == 0 && timeout->tv_usec <= 0)) {
         return SHIM_REAL(select)(highest, in, out, other, timeout);
@@ -409,6 +412,7 @@ SHIM_EXPORT int pselect(int highest, fd_set *restrict in, fd_set *restrict out,
     fd_set *sets[3] = {in, out, other};
     int result;
 
+    shim_before_poll();
     if (!warps() || !is_valid(timeout) || to_ns(timeout) == 0 ||
         !wait_with_select(highest, sets, to_ns(timeout), mask, &result)) {
         return SHIM_REAL(pselect)(highest, in, out, other, timeout, mask);

@@ -22,13 +22,7 @@ static bool urb_is_in(const struct usbdevfs_urb *urb)
     return (urb->type == USBDEVFS_URB_TYPE_CONTROL ? setup[0] : urb->endpoint) & DIRECTION_IN;
 }
 
-static bool connect_urbs(struct shim_slot *slot)
-{
-    if (slot->urbs < 0 && !slot->gone) {
-        slot->urbs = shim_usb_connect(slot);
-    }
-    return slot->urbs >= 0;
-}
+/* --- asking --- */
 
 static int send_urb(struct shim_slot *slot, const struct usbdevfs_urb *urb,
                     struct preload_request *request)
@@ -43,6 +37,45 @@ static int send_urb(struct shim_slot *slot, const struct usbdevfs_urb *urb,
         sent = raw(SYS_sendmsg, slot->urbs, &message, MSG_NOSIGNAL);
     } while (sent == -EINTR);
     return sent < 0 ? -ENODEV : 0;
+}
+
+static void say(const struct shim_slot *slot, uint16_t operation)
+{
+    struct preload_request request = {.operation = operation};
+
+    (void)raw(SYS_sendto, slot->urbs, &request, sizeof request, MSG_NOSIGNAL, NULL, 0);
+}
+
+static bool is_attended(const struct shim_slot *slot)
+{
+    return atomic_load(&slot->box->attended) != 0;
+}
+
+/* A control transfer by itself goes into the box while the server looks at it, unless somebody must
+ * see by a socket that it has ended. */
+static bool fits_box(struct shim_slot *slot, const struct preload_request *request)
+{
+    return slot->box != NULL && slot->in_flight == 0 && slot->waiting == 0 && !slot->watched &&
+           request->type == PRELOAD_CONTROL && is_attended(slot) && vigil_tries(&slot->vigil);
+}
+
+static void put_in_box(struct shim_slot *slot, const struct usbdevfs_urb *urb,
+                       const struct preload_request *request)
+{
+    struct preload_box *box = slot->box;
+
+    box->request = *request;
+    box->request.flags |= slot->token ? PRELOAD_TOKEN : 0;
+    if (!translation_is_in(request)) {
+        memcpy(box->data, (uint8_t *)urb->buffer + translation_offset(urb), request->length);
+    }
+    slot->turn = box_number(box_turn(slot->turn + 1, BOX_FREE));
+    slot->turn += slot->turn == 0;
+    slot->boxed = true;
+    atomic_store(&box->turn, box_turn(slot->turn, BOX_ASKED));
+    if (!is_attended(slot)) {
+        say(slot, PRELOAD_KNOCK);
+    }
 }
 
 static bool is_writable(int fd)
@@ -65,15 +98,25 @@ static uint64_t now_ns(void)
  */
 static void await_reply(struct shim_slot *slot, int fd)
 {
-    if (!vigil_tries(&slot->vigil)) {
-        return;
-    }
     const uint64_t end = now_ns() + VIGIL_NS;
     bool there;
+
     do {
         there = is_writable(fd);
     } while (!there && now_ns() < end);
     vigil_ended(&slot->vigil, there);
+}
+
+/* The same for a reply that comes by the box. Then it is to come by the socket. */
+static void await_box(struct shim_slot *slot, uint32_t number)
+{
+    struct preload_box *box = slot->box;
+    const uint64_t end = now_ns() + VIGIL_NS;
+
+    while (atomic_load(&box->turn) == box_turn(number, BOX_ASKED) && now_ns() < end) {
+        box_pause();
+    }
+    vigil_ended(&slot->vigil, !box_settle(box, number, BOX_LATE));
 }
 
 int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *urb)
@@ -88,20 +131,57 @@ int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *u
         return result;
     }
     pthread_mutex_lock(&slot->lock);
+    uint32_t boxed = 0;
     if (slot->in_flight >= PRELOAD_URBS_MAX) {
         result = -ENOMEM;
-    } else if (slot->gone || !connect_urbs(slot)) {
+    } else if (slot->gone || !shim_usb_connect_urbs(slot)) {
         result = -ENODEV;
+    } else if (fits_box(slot, &request)) {
+        put_in_box(slot, urb, &request);
+        boxed = slot->turn;
     } else {
         result = send_urb(slot, urb, &request);
     }
     slot->in_flight += result == 0;
     bool alone = slot->in_flight == 1;
     pthread_mutex_unlock(&slot->lock);
-    if (result == 0 && alone && request.type == PRELOAD_CONTROL) {
+    if (boxed != 0) {
+        await_box(slot, boxed);
+    } else if (result == 0 && alone && request.type == PRELOAD_CONTROL &&
+               vigil_tries(&slot->vigil)) {
         await_reply(slot, fd);
     }
     return result < 0 ? result : 0;
+}
+
+/* --- reaping --- */
+
+/* A reply has come, with `length` bytes of data: its URB. */
+static struct usbdevfs_urb *end_urb(struct shim_slot *slot, const struct preload_reply *reply,
+                                    const uint8_t *data, size_t length)
+{
+    struct usbdevfs_urb *urb = (struct usbdevfs_urb *)(uintptr_t)reply->tag;
+
+    urb->status = reply->result;
+    urb->actual_length = (int)reply->actual;
+    urb->error_count = 0;
+    if (urb_is_in(urb)) {
+        memcpy((uint8_t *)urb->buffer + translation_offset(urb), data, length);
+    }
+    slot->leaving = slot->leaving || urb->status == -ESHUTDOWN;
+    slot->in_flight -= slot->in_flight > 0;
+    slot->token = false; /* the server took it when it had sent this */
+    return urb;
+}
+
+/* Whether the reply is in the box. One that is not there yet comes by the socket. */
+static bool is_answered(struct shim_slot *slot)
+{
+    bool answered = slot->boxed && !box_settle(slot->box, slot->turn, BOX_LATE) &&
+                    box_state(atomic_load(&slot->box->turn)) == BOX_ANSWERED;
+
+    slot->boxed = answered;
+    return answered;
 }
 
 /* One reply, if there is one: the URB that has ended. Marks the slot when the server hung up. */
@@ -113,6 +193,10 @@ static struct usbdevfs_urb *receive_urb(struct shim_slot *slot)
     } message;
     long length;
 
+    if (is_answered(slot)) {
+        slot->boxed = false;
+        return end_urb(slot, &slot->box->reply, slot->box->data, slot->box->reply.actual);
+    }
     do {
         length = raw(SYS_recvfrom, slot->urbs, &message, sizeof message,
                      slot->leaving ? 0 : MSG_DONTWAIT, NULL, NULL);
@@ -121,19 +205,10 @@ static struct usbdevfs_urb *receive_urb(struct shim_slot *slot)
         slot->gone = slot->gone || length != -EAGAIN;
         return NULL;
     }
-    struct usbdevfs_urb *urb = (struct usbdevfs_urb *)(uintptr_t)message.reply.tag;
-    urb->status = message.reply.result;
-    urb->actual_length = (int)message.reply.actual;
-    urb->error_count = 0;
-    if (urb_is_in(urb) && length > (long)sizeof message.reply) {
-        memcpy((uint8_t *)urb->buffer + translation_offset(urb), message.data,
-               (size_t)length - sizeof message.reply);
-    }
-    slot->leaving = slot->leaving || urb->status == -ESHUTDOWN;
-    slot->in_flight -= slot->in_flight > 0;
-    slot->token = false; /* the server took it when it had sent this */
-    return urb;
+    return end_urb(slot, &message.reply, message.data, (size_t)length - sizeof message.reply);
 }
+
+/* --- the token --- */
 
 static void put_token(struct shim_slot *slot, int fd)
 {
@@ -141,6 +216,56 @@ static void put_token(struct shim_slot *slot, int fd)
 
     (void)raw(SYS_sendto, fd, token, sizeof token, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     slot->token = true;
+    shim_debts -= slot->owes;
+    slot->owes = false;
+}
+
+/* Nothing is in flight, and the next transfer may well end before the program polls. A program that
+ * asks again has polled behind our back. */
+static bool owe_token(struct shim_slot *slot, int fd)
+{
+    if (slot->in_flight > 0 || slot->watched || slot->owes) {
+        return false;
+    }
+    slot->owes = true;
+    slot->owes_to = fd;
+    shim_debts++;
+    return true;
+}
+
+static bool has_reply(const struct shim_slot *slot)
+{
+    struct pollfd reply = {.fd = slot->urbs, .events = POLLIN};
+    const struct timespec now = {0};
+
+    return slot->urbs >= 0 && raw(SYS_ppoll, &reply, 1, &now, NULL, 0) == 1;
+}
+
+/* A slot that somebody is busy with is left alone, for a signal handler may poll: a program that
+ * wakes up in vain asks, finds nothing and then has its token. */
+static void pay_token(struct shim_slot *slot)
+{
+    if (pthread_mutex_trylock(&slot->lock) != 0) {
+        return;
+    }
+    if (slot->owes && !is_answered(slot) && !has_reply(slot)) {
+        int fd = slot->owes_to;
+        if (shim_slot(fd, SHIM_USB) == slot) {
+            put_token(slot, fd);
+        }
+        if (has_reply(slot)) {
+            say(slot, PRELOAD_DRAIN); /* it came in between */
+        }
+    }
+    pthread_mutex_unlock(&slot->lock);
+}
+
+void shim_pay_tokens(void)
+{
+    int error = errno;
+
+    shim_slots_owing(pay_token);
+    errno = error;
 }
 
 /* The next URB that has ended. When there is none the visible socket is made unwritable, so that
@@ -158,12 +283,14 @@ static struct usbdevfs_urb *reap_now(struct shim_slot *slot, int fd)
     if (urb != NULL || (slot->token && !is_writable(fd))) {
         return urb;
     }
+    if (owe_token(slot, fd)) {
+        return NULL;
+    }
     put_token(slot, fd);
     urb = slot->in_flight > 0 && slot->urbs >= 0 ? receive_urb(slot) : NULL;
     if (urb != NULL && slot->in_flight > 0) {
         /* It ended in between; others may have too, and nothing would wake the program. */
-        struct preload_request request = {.operation = PRELOAD_DRAIN};
-        (void)raw(SYS_sendto, slot->urbs, &request, sizeof request, MSG_NOSIGNAL, NULL, 0);
+        say(slot, PRELOAD_DRAIN);
     }
     return urb;
 }
@@ -173,7 +300,9 @@ int shim_urb_reap(struct shim_slot *slot, int fd, bool wait, void **out)
     for (;;) {
         pthread_mutex_lock(&slot->lock);
         struct usbdevfs_urb *urb = reap_now(slot, fd);
+        bool sleeps = urb == NULL && wait && shim_usb_connect_urbs(slot);
         int connection = slot->urbs;
+        slot->waiting += sleeps;
         pthread_mutex_unlock(&slot->lock);
         if (urb != NULL) {
             *out = urb;
@@ -182,11 +311,15 @@ int shim_urb_reap(struct shim_slot *slot, int fd, bool wait, void **out)
         if (slot->gone) {
             return -ENODEV;
         }
-        if (!wait) {
+        if (!sleeps) {
             return -EAGAIN;
         }
-        struct pollfd reply = {.fd = connection >= 0 ? connection : fd, .events = POLLIN};
-        if (raw(SYS_ppoll, &reply, 1, NULL, NULL, 0) == -EINTR) {
+        struct pollfd reply = {.fd = connection, .events = POLLIN};
+        long woken = raw(SYS_ppoll, &reply, 1, NULL, NULL, 0);
+        pthread_mutex_lock(&slot->lock);
+        slot->waiting--;
+        pthread_mutex_unlock(&slot->lock);
+        if (woken == -EINTR) {
             return -EINTR;
         }
     }

@@ -9,8 +9,8 @@
 
 /* --- shim_handle.c --- */
 
-/* A further connection for the handle; -1 with errno, and the handle is dead. */
-int shim_usb_connect(struct shim_slot *slot);
+/* Connects `urbs` unless it is. False with errno; the handle may be dead then. */
+bool shim_usb_connect_urbs(struct shim_slot *slot);
 /* One request with its reply. `*in_size` is the room for data and becomes what came. */
 int shim_usb_call(struct shim_slot *slot, struct preload_request *request, const void *out,
                   size_t out_size, void *in, size_t *in_size);

@@ -206,7 +206,7 @@ SHIM_EXPORT int ioctl(int fd, unsigned long request, ...)
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
     if (_IOC_TYPE(request) == 'U' && shim_active()) {
-        struct shim_slot *slot = shim_slot(fd, SHIM_USB);
+        struct shim_slot *slot = shim_slot_trusted(fd, SHIM_USB);
         slot = slot != NULL ? slot : unknown_slot(fd);
         if (slot != NULL && slot->kind == SHIM_USB) {
             return shim_usb_ioctl(slot, fd, request, argument);

@@ -189,6 +189,7 @@ static bool transfer_request(struct connection *connection, const struct preload
     urb->flags = request->flags;
     urb->is_in = is_in;
     urb->submitted = request->operation == PRELOAD_SUBMIT;
+    urb->turn = connection->turn;
     urb->transfer.type = (enum transfer_type)request->type;
     urb->transfer.endpoint = control ? 0 : request->endpoint;
     urb->transfer.zero_packet =
@@ -209,7 +210,9 @@ static bool submit(struct connection *connection, const struct preload_request *
                    const uint8_t *data, size_t length)
 {
     connection->submits = true;
-    connection->server->asked |= request->type == PRELOAD_CONTROL;
+    if (request->type == PRELOAD_CONTROL) {
+        server_attend(connection->server, connection);
+    }
     return transfer_request(connection, request, data, length);
 }
 
@@ -245,6 +248,16 @@ static bool drain(struct connection *connection, const struct preload_request *r
     (void)request;
     (void)data;
     connection_take_token(connection->handle);
+    return length == 0;
+}
+
+/* That it came has made the box be looked into. */
+static bool knock(struct connection *connection, const struct preload_request *request,
+                  const uint8_t *data, size_t length)
+{
+    (void)connection;
+    (void)request;
+    (void)data;
     return length == 0;
 }
 
@@ -501,6 +514,7 @@ bool usbfs_request(struct connection *connection, const struct preload_request *
         [PRELOAD_DISCARD] = discard,
         [PRELOAD_CALL] = transfer_request,
         [PRELOAD_DRAIN] = drain,
+        [PRELOAD_KNOCK] = knock,
         [PRELOAD_CLAIM] = simple_request,
         [PRELOAD_RELEASE] = simple_request,
         [PRELOAD_SET_INTERFACE] = set_interface,
