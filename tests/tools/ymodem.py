@@ -155,7 +155,8 @@ def silence(sender):
     for count in range(1, 7):
         sender.expect(b"", b"C")
         waited = time.monotonic() - start
-        if not seconds * count <= waited < seconds * count + 2:
+        # What a busy board makes the host wait for passes on the board's clock alone.
+        if not seconds * count - 0.01 <= waited < seconds * count + 2:
             sys.exit("C number %d after %.1f s" % (count, waited))
     sender.expect(b"", CAN + CAN + FAILED)
     sender.expect_console()

@@ -2,6 +2,8 @@
  * source is built in. */
 #include <check.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,6 +124,51 @@ START_TEST(test_relative_paths_follow_an_open_folder)
 }
 END_TEST
 
+static void expect_ours(int folder, const char *path, const char *expected)
+{
+    struct shim_path where;
+
+    shim_resolve(&where, folder, path);
+    ck_assert_ptr_nonnull(where.ours);
+    ck_assert_str_eq(where.ours, expected);
+}
+
+/* A folder that went with its device leads nowhere, also when one of its name has come since. */
+START_TEST(test_an_open_folder_is_known_until_it_is_removed)
+{
+    char root[] = "/tmp/test_preload_paths-XXXXXX", path[PATH_MAX];
+    static const char there[] = "/sys/bus/usb/1-1/uevent";
+    static const char gone[] = "/sys/bus/usb/1-1 (deleted)/uevent"; /* the system's words */
+    static const char *const folders[] = {"/sys", "/sys/bus", "/sys/bus/usb", "/sys/bus/usb/1-1"};
+    const size_t count = sizeof folders / sizeof folders[0];
+    int opened[2] = {-1, -1};
+
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    strcpy(shim_root, root);
+    shim_root_length = strlen(root);
+    for (size_t life = 0; life < 2; life++) {
+        for (size_t i = 0; i < count; i++) {
+            snprintf(path, sizeof path, "%s%s", root, folders[i]);
+            ck_assert_int_eq(mkdir(path, 0755), 0);
+        }
+        opened[life] = open(path, O_PATH | O_DIRECTORY);
+        for (int again = 0; again < 3; again++) {
+            expect_ours(opened[life], "uevent", there);
+            expect_ours(opened[life], "../2-1", "/sys/bus/usb/1-1/../2-1");
+            expect_ours(opened[0], "uevent", life == 0 ? there : gone);
+        }
+        for (size_t i = count; i-- > 0;) {
+            snprintf(path, sizeof path, "%s%s", root, folders[i]);
+            ck_assert_int_eq(rmdir(path), 0);
+        }
+        expect_ours(opened[life], "uevent", gone);
+    }
+    ck_assert_int_eq(rmdir(root), 0);
+    close(opened[0]);
+    close(opened[1]);
+}
+END_TEST
+
 START_TEST(test_relative_paths_follow_the_present_folder)
 {
     struct shim_path where;
@@ -207,6 +254,7 @@ int main(void)
     tcase_add_test(paths, test_null_is_left_to_the_system);
     tcase_add_test(paths, test_folders_of_both_are_merged);
     tcase_add_test(paths, test_relative_paths_follow_an_open_folder);
+    tcase_add_test(paths, test_an_open_folder_is_known_until_it_is_removed);
     tcase_add_test(paths, test_relative_paths_follow_the_present_folder);
     tcase_add_test(paths, test_overlong_paths_are_left_to_the_system);
     tcase_add_test(paths, test_nodes_are_told_from_other_files);

@@ -68,9 +68,7 @@ void connection_close(struct connection *connection)
     if (connection->event != NULL) {
         event_free(connection->event);
     }
-    if (server->asker == connection) {
-        server->asker = NULL;
-    }
+    attention_forget(server, connection);
     box_close(connection);
     close(connection->fd);
     free(connection);
@@ -88,6 +86,7 @@ void connection_reply(struct connection *connection, uint64_t tag, int result, c
     /* A client that calls waits for the reply, so there is room; one that plays us false gets
      * none. */
     (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    attention_to_call(connection->server);
 }
 
 void connection_take_token(const struct usb_handle *handle)
@@ -111,6 +110,8 @@ static bool send_urb(struct connection *connection, const struct urb *urb)
     }
     if (urb->submitted && connection->handle != NULL) {
         connection_take_token(connection->handle);
+    } else {
+        attention_to_call(connection->server);
     }
     return true;
 }

@@ -225,6 +225,7 @@ static void send_handle(struct connection *connection, uint64_t tag, int passed)
     describe(connection->handle, &answer.info);
     passing_give(&message, &passing, passed);
     (void)sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    attention_to_call(connection->server);
 }
 
 void handle_open(struct connection *connection, const struct preload_request *request)

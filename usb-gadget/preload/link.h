@@ -98,6 +98,17 @@ struct hub_port {
     uint64_t refused;          /* generation whose enumeration failed */
 };
 
+/* What the server stays awake for, after a client was answered. */
+enum attention_to { ATTENTION_NONE, ATTENTION_CALL, ATTENTION_TRANSFER, ATTENTION_KINDS };
+
+struct attention {
+    struct vigil vigils[ATTENTION_KINDS];
+    enum attention_to asked;     /* since preload_server_expects() was last asked */
+    enum attention_to expecting; /* its answer of then */
+    uint64_t until;
+    struct connection *asker; /* whose box the next transfer may be in, or NULL */
+};
+
 struct preload_server {
     struct event_base *base;
     struct preload_options options;
@@ -116,12 +127,7 @@ struct preload_server {
     size_t memory;       /* of transfers in flight */
     struct submission *submissions;
 
-    /* preload_server_expects() */
-    struct vigil vigil;
-    bool asked;     /* a control transfer since it was last asked */
-    bool expecting; /* its answer of then */
-    uint64_t expects_until;
-    struct connection *asker; /* whose box the next one may be in, or NULL */
+    struct attention attention;
 
     struct usb_device *root_hub;
     struct hub_port ports[PRELOAD_PORTS_MAX + 1]; /* by position */
@@ -156,6 +162,13 @@ void connection_catch_up(struct preload_server *server);
 void connection_hear_monitors(struct preload_server *server);
 /* Lets the program's poll wake up for the reply that was just sent. */
 void connection_take_token(const struct usb_handle *handle);
+
+/* attention.c */
+/* A client was answered that waited; a control transfer has come by a connection. */
+void attention_to_call(struct preload_server *server);
+void attention_to_transfer(struct preload_server *server, struct connection *connection);
+/* The connection is going. */
+void attention_forget(struct preload_server *server, const struct connection *connection);
 
 /* box.c */
 /* The memory to pass to the client; -1: it must do without. */
@@ -214,9 +227,6 @@ bool server_connected(const void *server, unsigned position);
 void server_replug(struct preload_server *server, struct usb_device *device);
 /* Tells the monitors that a device's serial port is gone. */
 void server_hide_tty(struct preload_server *server, const struct usb_device *device);
-
-/* A control transfer came by a connection; the next one is expected in its box. */
-void server_attend(struct preload_server *server, struct connection *connection);
 
 /* Brings what the clients see up to what is attached. */
 void server_refresh(struct preload_server *server);

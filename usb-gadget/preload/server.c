@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/link.h"
@@ -395,70 +394,6 @@ static bool make_environment(struct preload_server *server)
 const char *const *preload_server_environment(struct preload_server *server)
 {
     return (const char *const *)server->environment;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec time;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * BOARD_NS_PER_S + (uint64_t)time.tv_nsec;
-}
-
-static bool has_box(const struct connection *connection)
-{
-    return connection != NULL && connection->box != NULL;
-}
-
-void server_attend(struct preload_server *server, struct connection *connection)
-{
-    struct connection *before = server->asker;
-
-    server->asked = true;
-    server->asker = connection;
-    if (before != connection && has_box(before) && !box_ignore(before)) {
-        event_active(before->event, EV_READ, 0);
-    }
-}
-
-/* Looks into the asker's box for as long as the next request is expected. */
-static bool find_in_box(struct preload_server *server)
-{
-    box_attend(server->asker);
-    while (!box_waits(server->asker)) {
-        if (now_ns() >= server->expects_until) {
-            return false;
-        }
-        box_pause();
-    }
-    return true;
-}
-
-bool preload_server_expects(struct preload_server *server)
-{
-    if (!server->asked && !server->expecting) {
-        return false;
-    }
-    if (server->asked) {
-        if (server->expecting) {
-            vigil_ended(&server->vigil, true);
-        }
-        server->asked = false;
-        server->expecting = vigil_tries(&server->vigil);
-        server->expects_until = now_ns() + VIGIL_NS;
-    }
-    bool found = server->expecting && has_box(server->asker) && find_in_box(server);
-    if (!found && server->expecting && now_ns() >= server->expects_until) {
-        vigil_ended(&server->vigil, false);
-        server->expecting = false;
-    }
-    if (!server->expecting && has_box(server->asker)) {
-        found = !box_ignore(server->asker);
-    }
-    if (found) {
-        connection_receive(server->asker);
-    }
-    return found || server->expecting;
 }
 
 unsigned preload_server_early_polls(const struct preload_server *server)

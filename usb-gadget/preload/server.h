@@ -58,8 +58,8 @@ void preload_server_keep_files(struct preload_server *server);
 int preload_server_files_lock(const struct preload_server *server);
 void preload_server_remove_files(const struct preload_server *server);
 
-/* Whether a client has just asked for a control transfer and may ask for the next at once. While
- * this is true, the owner of the event loop better looks for events without sleeping. */
+/* Whether a client has just been answered and may ask for the next thing at once. While this is
+ * true, the owner of the event loop better looks for events without sleeping. */
 bool preload_server_expects(struct preload_server *server);
 
 /* Number of client polls that came before the time a device had asked for (bwPollTimeout); warp

@@ -54,6 +54,8 @@ extern const _Atomic uint64_t *shim_clock;
 
 /* Whether this program runs under a server. */
 bool shim_active(void);
+/* The machine's monotonic clock, whatever time the program is shown. */
+uint64_t shim_now_ns(void);
 /* A new connection to the server under a number that the program does not see; -1 with errno. */
 int shim_dial(void);
 /* One request, and its reply for those that have one: `*in_size` is the room for its data and

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "usb-gadget/preload/passing.h"
@@ -68,6 +69,14 @@ bool shim_active(void)
     return now == STATE_ACTIVE;
 }
 
+uint64_t shim_now_ns(void)
+{
+    struct timespec now;
+
+    (void)SHIM_REAL(clock_gettime)(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 int shim_dial(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -107,6 +116,25 @@ static long send_request(int connection, struct preload_request *request, const 
     return sent;
 }
 
+/* Stays awake for the reply, for a moment at most. */
+static long receive(int connection, struct msghdr *message)
+{
+    static struct vigil vigil;
+    long received = -EAGAIN;
+
+    if (vigil_tries(&vigil)) {
+        const uint64_t end = shim_now_ns() + VIGIL_NS;
+        do {
+            received = raw(SYS_recvmsg, connection, message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        } while (received == -EAGAIN && shim_now_ns() < end);
+        vigil_ended(&vigil, received != -EAGAIN);
+    }
+    while (received == -EAGAIN || received == -EINTR) {
+        received = raw(SYS_recvmsg, connection, message, MSG_CMSG_CLOEXEC);
+    }
+    return received;
+}
+
 int shim_exchange(int connection, struct preload_request *request, const void *out, size_t out_size,
                   void *in, size_t *in_size, int *passed)
 {
@@ -122,9 +150,7 @@ int shim_exchange(int connection, struct preload_request *request, const void *o
     if (passed != NULL) {
         passing_expect(&message, &passing);
     }
-    do {
-        received = raw(SYS_recvmsg, connection, &message, MSG_CMSG_CLOEXEC);
-    } while (received == -EINTR);
+    received = receive(connection, &message);
     if (received < (long)sizeof reply) {
         return -ENODEV;
     }

@@ -7,6 +7,9 @@
 #include "usb-gadget/preload/shim.h"
 
 #define FD_LINK "/proc/self/fd/"
+/* More folders than there are between the root and a device's interface, several times. */
+#define KNOWN_MAX      32
+#define KNOWN_PATH_MAX 128
 
 /* Whether the present folder is one from which a relative path may lead to us. */
 static _Atomic int folder_matters = -1;
@@ -48,11 +51,73 @@ size_t shim_strip_root(char *path, size_t length)
     return length - shim_root_length;
 }
 
-/* The absolute path that `path` under the open folder `fd` means. */
-static bool join(int fd, const char *path, char *out)
+/* --- where a descriptor leads --- */
+
+/* Folders on the way to our files, which keep their names: libudev walks from the root to a device,
+ * one open at a time, over and over, and asking the system for a descriptor's path is what costs.
+ */
+static struct {
+    dev_t device;
+    ino_t inode;
+    uint8_t length; /* 0: unused */
+    char path[KNOWN_PATH_MAX];
+} known[KNOWN_MAX];
+static size_t known_next;
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The path's length, or 0. Whoever would have to wait, in a signal handler perhaps, does without.
+ */
+static size_t recall(const struct stat *status, char *out)
+{
+    size_t length = 0;
+
+    if (pthread_mutex_trylock(&known_lock) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < KNOWN_MAX && length == 0; i++) {
+        if (known[i].length > 0 && known[i].inode == status->st_ino &&
+            known[i].device == status->st_dev) {
+            length = known[i].length;
+            memcpy(out, known[i].path, length + 1);
+        }
+    }
+    pthread_mutex_unlock(&known_lock);
+    return length;
+}
+
+static void remember(const struct stat *status, const char *path, size_t length)
+{
+    if (length == 0 || length >= KNOWN_PATH_MAX ||
+        (zones_of(path) == ZONE_HOST && strcmp(path, "/") != 0) ||
+        pthread_mutex_trylock(&known_lock) != 0) {
+        return;
+    }
+    known[known_next].device = status->st_dev;
+    known[known_next].inode = status->st_ino;
+    known[known_next].length = (uint8_t)length;
+    memcpy(known[known_next].path, path, length + 1);
+    known_next = (known_next + 1) % KNOWN_MAX;
+    pthread_mutex_unlock(&known_lock);
+}
+
+/* Whether a descriptor is open on a folder that was not removed. */
+static bool is_folder(int fd, struct stat *status)
+{
+    return fd >= 0 && raw(SYS_fstat, fd, status) == 0 && S_ISDIR(status->st_mode) &&
+           status->st_nlink > 0;
+}
+
+/* The absolute path of what is open, as the program means it: "" for our root. */
+static bool path_of(int fd, char *out, size_t *out_length)
 {
     char name[sizeof FD_LINK + 12];
+    struct stat status;
+    bool lasts = is_folder(fd, &status);
 
+    *out_length = lasts ? recall(&status, out) : 0;
+    if (*out_length > 0) {
+        return true;
+    }
     snprintf(name, sizeof name, FD_LINK "%d", fd);
     long length = fd == AT_FDCWD ? raw(SYS_getcwd, out, PATH_MAX) - 1
                                  : raw(SYS_readlinkat, AT_FDCWD, name, out, PATH_MAX);
@@ -60,8 +125,23 @@ static bool join(int fd, const char *path, char *out)
         return false;
     }
     out[length] = '\0';
-    length = (long)shim_strip_root(out, (size_t)length);
-    if ((size_t)length + strlen(path) + 2 > PATH_MAX) {
+    *out_length = shim_strip_root(out, (size_t)length);
+    out[*out_length] = '\0';
+    if (lasts) {
+        remember(&status, out, *out_length);
+    }
+    return true;
+}
+
+/* The absolute path that `path` under the open folder `fd` means. */
+static bool join(int fd, const char *path, char *out)
+{
+    size_t length;
+
+    if (!path_of(fd, out, &length)) {
+        return false;
+    }
+    if (length + strlen(path) + 2 > PATH_MAX) {
         return false;
     }
     if (path[0] != '\0') {

@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "usb-gadget/preload/shim_usb.h"
 
@@ -86,24 +85,16 @@ static bool is_writable(int fd)
     return raw(SYS_ppoll, &visible, 1, &now, NULL, 0) == 1;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    (void)SHIM_REAL(clock_gettime)(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* Stays awake until the reply is there, for a moment at most: the program is about to sleep for it.
  */
 static void await_reply(struct shim_slot *slot, int fd)
 {
-    const uint64_t end = now_ns() + VIGIL_NS;
+    const uint64_t end = shim_now_ns() + VIGIL_NS;
     bool there;
 
     do {
         there = is_writable(fd);
-    } while (!there && now_ns() < end);
+    } while (!there && shim_now_ns() < end);
     vigil_ended(&slot->vigil, there);
 }
 
@@ -111,9 +102,9 @@ static void await_reply(struct shim_slot *slot, int fd)
 static void await_box(struct shim_slot *slot, uint32_t number)
 {
     struct preload_box *box = slot->box;
-    const uint64_t end = now_ns() + VIGIL_NS;
+    const uint64_t end = shim_now_ns() + VIGIL_NS;
 
-    while (atomic_load(&box->turn) == box_turn(number, BOX_ASKED) && now_ns() < end) {
+    while (atomic_load(&box->turn) == box_turn(number, BOX_ASKED) && shim_now_ns() < end) {
         box_pause();
     }
     vigil_ended(&slot->vigil, !box_settle(box, number, BOX_LATE));

@@ -211,7 +211,7 @@ static bool submit(struct connection *connection, const struct preload_request *
 {
     connection->submits = true;
     if (request->type == PRELOAD_CONTROL) {
-        server_attend(connection->server, connection);
+        attention_to_transfer(connection->server, connection);
     }
     return transfer_request(connection, request, data, length);
 }

@@ -1,0 +1,93 @@
+/* When the server stays awake: a client that has just been answered may ask again at once. */
+#include <time.h>
+
+#include "usb-gadget/preload/link.h"
+
+static uint64_t now_ns(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * BOARD_NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+static bool has_box(const struct connection *connection)
+{
+    return connection != NULL && connection->box != NULL;
+}
+
+void attention_to_call(struct preload_server *server)
+{
+    if (server->attention.asked == ATTENTION_NONE) {
+        server->attention.asked = ATTENTION_CALL;
+    }
+}
+
+void attention_to_transfer(struct preload_server *server, struct connection *connection)
+{
+    struct attention *attention = &server->attention;
+    struct connection *before = attention->asker;
+
+    attention->asked = ATTENTION_TRANSFER;
+    attention->asker = connection;
+    if (before != connection && has_box(before) && !box_ignore(before)) {
+        event_active(before->event, EV_READ, 0);
+    }
+}
+
+void attention_forget(struct preload_server *server, const struct connection *connection)
+{
+    if (server->attention.asker == connection) {
+        server->attention.asker = NULL;
+    }
+}
+
+/* Begins to wait for what comes next; what was waited for has come. */
+static void begin(struct attention *attention)
+{
+    if (attention->expecting != ATTENTION_NONE) {
+        vigil_ended(&attention->vigils[attention->expecting], true);
+    }
+    bool tries = vigil_tries(&attention->vigils[attention->asked]);
+    attention->expecting = tries ? attention->asked : ATTENTION_NONE;
+    attention->asked = ATTENTION_NONE;
+    attention->until = now_ns() + VIGIL_NS;
+}
+
+/* Looks into the asker's box for as long as the next transfer is expected. */
+static bool find_in_box(const struct attention *attention)
+{
+    box_attend(attention->asker);
+    while (!box_waits(attention->asker)) {
+        if (now_ns() >= attention->until) {
+            return false;
+        }
+        box_pause();
+    }
+    return true;
+}
+
+bool preload_server_expects(struct preload_server *server)
+{
+    struct attention *attention = &server->attention;
+
+    if (attention->asked == ATTENTION_NONE && attention->expecting == ATTENTION_NONE) {
+        return false;
+    }
+    if (attention->asked != ATTENTION_NONE) {
+        begin(attention);
+    }
+    bool found = attention->expecting == ATTENTION_TRANSFER && has_box(attention->asker) &&
+                 find_in_box(attention);
+    if (!found && attention->expecting != ATTENTION_NONE && now_ns() >= attention->until) {
+        vigil_ended(&attention->vigils[attention->expecting], false);
+        attention->expecting = ATTENTION_NONE;
+    }
+    if (attention->expecting == ATTENTION_NONE && has_box(attention->asker)) {
+        found = !box_ignore(attention->asker);
+    }
+    if (found) {
+        connection_receive(attention->asker);
+    }
+    return found || attention->expecting != ATTENTION_NONE;
+}
