@@ -3,6 +3,10 @@
 
 #include "usb-gadget/preload/link.h"
 
+/* As long as the event loop takes to look at all sockets, where the next request may come as well.
+ */
+#define GLANCE_NS UINT64_C(4000)
+
 static uint64_t now_ns(void)
 {
     struct timespec time;
@@ -54,12 +58,14 @@ static void begin(struct attention *attention)
     attention->until = now_ns() + VIGIL_NS;
 }
 
-/* Looks into the asker's box for as long as the next transfer is expected. */
+/* Looks into the asker's box for a while. */
 static bool find_in_box(const struct attention *attention)
 {
+    const uint64_t end = now_ns() + GLANCE_NS;
+
     box_attend(attention->asker);
     while (!box_waits(attention->asker)) {
-        if (now_ns() >= attention->until) {
+        if (now_ns() >= end) {
             return false;
         }
         box_pause();
@@ -77,7 +83,7 @@ bool preload_server_expects(struct preload_server *server)
     if (attention->asked != ATTENTION_NONE) {
         begin(attention);
     }
-    bool found = attention->expecting == ATTENTION_TRANSFER && has_box(attention->asker) &&
+    bool found = attention->expecting != ATTENTION_NONE && has_box(attention->asker) &&
                  find_in_box(attention);
     if (!found && attention->expecting != ATTENTION_NONE && now_ns() >= attention->until) {
         vigil_ended(&attention->vigils[attention->expecting], false);
