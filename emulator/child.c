@@ -4,16 +4,23 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emulator/loader.h"
+#include "usb-gadget/preload/protocol.h"
+
 extern char **environ;
 
 struct child {
     pid_t pid;
+    const char *name;
+    int hold;    /* a byte here lets the child go on; -1: it runs */
+    int report;  /* from here comes why it does not run; ends when it does */
     int signals; /* signalfd */
     struct event *incoming;
     child_ended *ended;
@@ -87,6 +94,7 @@ struct child *child_new(struct event_base *base, child_ended *ended, void *conte
     }
     child->ended = ended;
     child->context = context;
+    child->hold = child->report = -1;
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
     sigaddset(&watched, SIGCONT);
@@ -110,11 +118,31 @@ struct child *child_new(struct event_base *base, child_ended *ended, void *conte
     return child;
 }
 
+static void close_pipe(int *end)
+{
+    if (*end >= 0) {
+        close(*end);
+    }
+    *end = -1;
+}
+
+static void end_held(struct child *child)
+{
+    if (child->pid > 0 && child->hold >= 0) {
+        kill(child->pid, SIGKILL);
+        waitpid(child->pid, NULL, 0);
+        child->pid = 0;
+    }
+    close_pipe(&child->hold);
+    close_pipe(&child->report);
+}
+
 void child_free(struct child *child)
 {
     if (!child) {
         return;
     }
+    end_held(child);
     if (child->incoming) {
         event_free(child->incoming);
     }
@@ -145,7 +173,8 @@ static bool is_replaced(const char *variable, const char *const *const environme
     return false;
 }
 
-/* This process' environment with `environments` on top, to be freed; the strings stay theirs. */
+/* This process' environment with `environments` on top and room for one more, to be freed; the
+ * strings stay theirs. */
 static const char **merge(const char *const *const environments[])
 {
     size_t count = 0, used = 0;
@@ -157,7 +186,7 @@ static const char **merge(const char *const *const environments[])
             count++;
         }
     }
-    const char **merged = malloc((count + 1) * sizeof *merged);
+    const char **merged = malloc((count + 2) * sizeof *merged);
     if (!merged) {
         return NULL;
     }
@@ -175,83 +204,138 @@ static const char **merge(const char *const *const environments[])
     return merged;
 }
 
-/* In the child: never returns. Why not goes into the pipe. */
-__attribute__((noreturn)) static void become(const struct child *child, char **argv,
-                                             const char **environment,
-                                             const struct child_place *place, int report)
+/* The child's ends of the pipes, and what it is to become. */
+struct start {
+    char **argv;
+    const char **environment;
+    const struct child_place *place;
+    bool library; /* it may be held by the preload library */
+    int hold, report;
+};
+
+/* Returns when the program may run, or when the library in it will see to that. */
+static void hold(const struct start *start)
 {
-    if (place && !place->enter(place->context)) {
+    static char variable[sizeof PRELOAD_HOLD_ENVIRONMENT + 16];
+    const char **last = start->environment;
+    char go;
+    ssize_t n;
+    if (start->library && loader_is_ours(start->argv[0])) {
+        while (*last) {
+            last++;
+        }
+        snprintf(variable, sizeof variable, PRELOAD_HOLD_ENVIRONMENT "=%d", start->hold);
+        last[0] = variable;
+        last[1] = NULL;
+        fcntl(start->hold, F_SETFD, 0);
+        return;
+    }
+    do {
+        n = read(start->hold, &go, 1);
+    } while (n < 0 && errno == EINTR);
+    if (n != 1) {
+        _exit(EXIT_ENVIRONMENT);
+    }
+}
+
+/* In the child: never returns. Why not goes into the pipe. */
+__attribute__((noreturn)) static void become(const struct child *child, const struct start *start)
+{
+    /* Only the parent's end says whether there still is one. */
+    close(child->hold);
+    if (start->place && !start->place->enter(start->place->context)) {
         _exit(EXIT_ENVIRONMENT);
     }
     sigaction(SIGPIPE, &child->pipe_before, NULL);
     sigaction(SIGXFSZ, &child->size_before, NULL);
     sigaction(SIGCHLD, &child->child_before, NULL);
     sigprocmask(SIG_SETMASK, &child->mask_before, NULL);
-    environ = (char **)environment;
-    execvp(argv[0], argv);
+    hold(start);
+    environ = (char **)start->environment;
+    execvp(start->argv[0], start->argv);
     int why = errno;
-    if (write(report, &why, sizeof why) < 0) {
+    if (write(start->report, &why, sizeof why) < 0) {
         _exit(CHILD_NOT_EXECUTABLE);
     }
     _exit(CHILD_NOT_FOUND);
 }
 
-/* 0 when the child runs its program, else errno. The pipe closes by itself when it does. */
-static int await_program(struct child *child, int report)
+/* Both pipes, with the child's ends in `start`; false with errno. */
+static bool open_pipes(struct child *child, struct start *start)
 {
-    int why = 0, status;
+    int holding[2], reporting[2];
+    if (pipe2(holding, O_CLOEXEC) != 0) {
+        return false;
+    }
+    start->hold = holding[0];
+    child->hold = holding[1];
+    if (pipe2(reporting, O_CLOEXEC) != 0) {
+        return false;
+    }
+    child->report = reporting[0];
+    start->report = reporting[1];
+    return true;
+}
+
+/* False with errno. */
+static bool fork_child(struct child *child, struct start *start)
+{
+    bool done = start->environment && open_pipes(child, start);
+    if (done) {
+        child->pid = fork();
+        if (child->pid == 0) {
+            become(child, start);
+        }
+        done = child->pid > 0;
+    }
+    int error = errno;
+    close_pipe(&start->hold);
+    close_pipe(&start->report);
+    errno = error;
+    return done;
+}
+
+bool child_start(struct child *child, char **argv, const char *const *const environments[],
+                 const struct child_place *place, bool held, struct complaint *complaint)
+{
+    struct start start = {argv, merge(environments), place, held, -1, -1};
+    child->name = argv[0];
+    bool done = fork_child(child, &start);
+    if (!done) {
+        complain(complaint, "%s: cannot start: %s", argv[0], strerror(errno));
+    }
+    free(start.environment);
+    return done && (!place || place->accept(place->context, child->pid, complaint));
+}
+
+/* --- letting it run --- */
+
+/* 0 when the child runs its program, else errno. The pipe closes by itself when it does. */
+static int await_program(struct child *child)
+{
+    int why = 0;
     ssize_t n;
     do {
-        n = read(report, &why, sizeof why);
+        n = read(child->report, &why, sizeof why);
     } while (n < 0 && errno == EINTR);
     if (n <= 0) {
         return 0;
     }
-    waitpid(child->pid, &status, 0);
+    waitpid(child->pid, NULL, 0);
     child->pid = 0;
     return why;
 }
 
-/* False with a complaint when the child, which has exited then, did not get to its place. */
-static bool await_place(struct child *child, const struct child_place *place,
-                        struct complaint *complaint)
+int child_release(struct child *child, struct complaint *complaint)
 {
-    if (place->accept(place->context, child->pid, complaint)) {
-        return true;
-    }
-    waitpid(child->pid, NULL, 0);
-    child->pid = 0;
-    return false;
-}
-
-int child_start(struct child *child, char **argv, const char *const *const environments[],
-                const struct child_place *place, struct complaint *complaint)
-{
-    int report[2];
-    const char **environment = merge(environments);
-    if (!environment || pipe2(report, O_CLOEXEC) != 0) {
-        free(environment);
-        complain(complaint, "%s: cannot start: %s", argv[0], strerror(errno));
-        return EXIT_ENVIRONMENT;
-    }
-    child->pid = fork();
-    if (child->pid == 0) {
-        become(child, argv, environment, place, report[1]);
-    }
-    int why = child->pid < 0 ? errno : 0;
-    close(report[1]);
-    bool placed = child->pid < 0 || !place || await_place(child, place, complaint);
-    if (child->pid > 0) {
-        why = await_program(child, report[0]);
-    }
-    close(report[0]);
-    free(environment);
-    if (!placed) {
-        return EXIT_ENVIRONMENT;
-    }
+    /* One that has ended meanwhile does not read it, and is heard of in the event loop. */
+    (void)!write(child->hold, "", 1);
+    close_pipe(&child->hold);
+    int why = await_program(child);
+    close_pipe(&child->report);
     if (why == 0) {
         return 0;
     }
-    complain(complaint, "%s: cannot run: %s", argv[0], strerror(why));
+    complain(complaint, "%s: cannot run: %s", child->name, strerror(why));
     return why == ENOENT ? CHILD_NOT_FOUND : CHILD_NOT_EXECUTABLE;
 }

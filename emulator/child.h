@@ -30,9 +30,14 @@ struct child_place {
 struct child *child_new(struct event_base *base, child_ended *ended, void *context);
 /* Starts `argv` with the caller's terminal, files, process group and signal settings, and
  * `environment` ("NAME=value", NULL-terminated lists) on top of this process' own, in `place`
- * unless that is NULL. 0, or the exit code for why not, with a complaint. */
-int child_start(struct child *child, char **argv, const char *const *const environments[],
-                const struct child_place *place, struct complaint *complaint);
+ * unless that is NULL. It is held before its first step until child_release(). When `environment`
+ * brings a library that holds a program by itself (protocol.h, PRELOAD_HOLD_ENVIRONMENT), `held`
+ * lets the system load the program meanwhile. False with a complaint. */
+bool child_start(struct child *child, char **argv, const char *const *const environments[],
+                 const struct child_place *place, bool held, struct complaint *complaint);
+/* Lets it run. 0, or the exit code for why it cannot be run, with a complaint. */
+int child_release(struct child *child, struct complaint *complaint);
+/* One that is still held ends without having run. */
 void child_free(struct child *child);
 
 #endif

@@ -85,7 +85,7 @@ static uint64_t warp(void *context, uint64_t ns, bool until_event)
     return moved;
 }
 
-static bool plug_in(struct run *run, struct complaint *complaint)
+static bool make_bus(struct run *run, struct complaint *complaint)
 {
     struct desk *desk = &run->session.desk;
     const struct preload_options options = {
@@ -101,6 +101,12 @@ static bool plug_in(struct run *run, struct complaint *complaint)
     if (run->wants_raw && !(run->raw = raw_new(run->session.base, run->server))) {
         return complain(complaint, "cannot supervise the command: %s", strerror(errno));
     }
+    return true;
+}
+
+static bool plug_in(struct run *run, struct complaint *complaint)
+{
+    struct desk *desk = &run->session.desk;
     for (size_t i = 0; i < desk->count; i++) {
         if (!preload_server_add(run->server, &desk->boards[i]->port, (unsigned)i + 1)) {
             return complain(complaint, "cannot plug board %zu in: %s", i + 1, strerror(errno));
@@ -123,26 +129,6 @@ static bool is_possible(const struct run *run, struct complaint *complaint)
     return !run->wants_raw || raw_possible(&why) || complain(complaint, "%s", why.text);
 }
 
-static int set_up(struct run *run, const struct session_wish *wish, struct complaint *complaint)
-{
-    if (!session_begin(&run->session, wish, complaint) || !is_possible(run, complaint)) {
-        return EXIT_ENVIRONMENT;
-    }
-    run->child = child_new(run->session.base, child_is_over, &run->session);
-    if (!run->child) {
-        complain(complaint, "cannot watch a command: %s", strerror(errno));
-        return EXIT_ENVIRONMENT;
-    }
-    int code = session_fill(&run->session, complaint);
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    bool good = plug_in(run, complaint) && session_listen(&run->session, complaint);
-    return good ? EXIT_DONE : EXIT_ENVIRONMENT;
-}
-
-/* --- running --- */
-
 static bool enter_raw(void *context)
 {
     return raw_enter(context);
@@ -154,7 +140,8 @@ static bool accept_raw(void *context, pid_t child, struct complaint *complaint)
     return raw_accept(context, child, &why) || complain(complaint, "%s", why.text);
 }
 
-static int start(struct run *run, struct complaint *complaint)
+/* The command, held until all is there for it. */
+static bool start(struct run *run, struct complaint *complaint)
 {
     char control[256];
     snprintf(control, sizeof control, CONTROL_ENVIRONMENT "=%s",
@@ -165,8 +152,38 @@ static int start(struct run *run, struct complaint *complaint)
     const struct child_place raw_place = {enter_raw, accept_raw, run->raw};
     fflush(NULL);
     return child_start(run->child, run->command, environments, run->raw ? &raw_place : NULL,
-                       complaint);
+                       !run->raw, complaint);
 }
+
+static bool prepare(struct run *run, const struct session_wish *wish, struct complaint *complaint)
+{
+    if (!session_begin(&run->session, wish, complaint) || !is_possible(run, complaint)) {
+        return false;
+    }
+    run->child = child_new(run->session.base, child_is_over, &run->session);
+    if (!run->child) {
+        return complain(complaint, "cannot watch a command: %s", strerror(errno));
+    }
+    return make_bus(run, complaint) && session_listen(&run->session, complaint);
+}
+
+/* The system loads the command while the boards are made; mounts need to have them all. */
+static int set_up(struct run *run, const struct session_wish *wish, struct complaint *complaint)
+{
+    if (!prepare(run, wish, complaint) || (!run->raw && !start(run, complaint))) {
+        return EXIT_ENVIRONMENT;
+    }
+    int code = session_fill(&run->session, complaint);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (!plug_in(run, complaint) || (run->raw && !start(run, complaint))) {
+        return EXIT_ENVIRONMENT;
+    }
+    return child_release(run->child, complaint);
+}
+
+/* --- running --- */
 
 static bool expects(void *context)
 {
@@ -196,9 +213,6 @@ static int run_command(struct run *run, const struct session_wish *wish)
 {
     struct complaint complaint;
     int code = set_up(run, wish, &complaint);
-    if (code == EXIT_DONE) {
-        code = start(run, &complaint);
-    }
     run->session.code = code;
     if (code == EXIT_DONE) {
         session_loop(&run->session, expects, run->server);

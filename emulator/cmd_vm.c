@@ -187,7 +187,9 @@ static int start(struct vm *vm, char *helper, struct complaint *complaint)
     memcpy(&words[count], vm->command, count_words(vm->command) * sizeof *words);
     const char *const *const environments[] = {NULL};
     fflush(NULL);
-    int code = child_start(vm->child, words, environments, NULL, complaint);
+    int code = child_start(vm->child, words, environments, NULL, false, complaint)
+                   ? child_release(vm->child, complaint)
+                   : EXIT_ENVIRONMENT;
     free(words);
     if (code == CHILD_NOT_FOUND) {
         complain(complaint, "python3 is missing: apt-get install python3");

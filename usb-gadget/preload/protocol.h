@@ -21,6 +21,9 @@
 #define PRELOAD_ENVIRONMENT "VPHOTON_PRELOAD"
 /* Set: the library lets the program's sleeps pass by moving board time. */
 #define PRELOAD_WARP_ENVIRONMENT "VPHOTON_PRELOAD_WARP"
+/* A descriptor: the library reads one byte from it before the program's first step, and ends the
+ * program when there is none. It takes both away, so that the program sees neither. */
+#define PRELOAD_HOLD_ENVIRONMENT "VPHOTON_PRELOAD_HOLD"
 /* In that folder: the socket, and the root of the files that stand for /sys, /dev and /run. */
 #define PRELOAD_SOCKET_NAME "socket"
 #define PRELOAD_ROOT_NAME   "root"
