@@ -10,6 +10,7 @@
 #include "emulator/child.h"
 #include "emulator/commands.h"
 #include "emulator/session.h"
+#include "usb-gadget/program_folder.h"
 #include "usb-gadget/usbredir/server.h"
 
 /* Ports of the guest's USB controller. */
@@ -137,12 +138,7 @@ static const char *const helper_places[] = {"/../guest/", "/../" LIBEXECDIR "/vp
 static bool find_helper(char path[PATH_MAX], struct complaint *complaint)
 {
     char program[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length > 0 ? length : 0] = '\0';
-    char *end = strrchr(program, '/');
-    if (end) {
-        *end = '\0';
-    }
+    program_folder(program);
     for (size_t i = 0; i < sizeof helper_places / sizeof helper_places[0]; i++) {
         int written = snprintf(path, PATH_MAX, "%s%s" HELPER, program, helper_places[i]);
         if (written < PATH_MAX && access(path, R_OK) == 0) {

@@ -10,6 +10,7 @@
 #include "usb-gadget/preload/link.h"
 #include "usb-gadget/preload/tty.h"
 #include "usb-gadget/preload/uevent.h"
+#include "usb-gadget/program_folder.h"
 
 #define LISTEN_BACKLOG 64
 #define NUMBER_FIRST   2
@@ -347,17 +348,12 @@ static bool use_library(struct preload_server *server, const char *path)
 static bool find_library(struct preload_server *server)
 {
     char program[PATH_MAX], path[PATH_MAX + 128];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     const size_t count = sizeof library_places / sizeof library_places[0];
 
     if (server->options.library != NULL) {
         return use_library(server, server->options.library);
     }
-    program[length > 0 ? length : 0] = '\0';
-    char *end = strrchr(program, '/');
-    if (end != NULL) {
-        *end = '\0';
-    }
+    program_folder(program);
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s%s" LIBRARY_NAME, i + 1 < count ? program : "",
                  library_places[i]);
