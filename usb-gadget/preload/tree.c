@@ -170,22 +170,36 @@ static int make_folder(int folder, const char *name)
     return open_folder(folder, name);
 }
 
-/* Removes `name` in `folder` with all that is in it. */
-static void remove_all(int folder, const char *name)
+static void remove_folder(int folder, const char *name);
+
+/* What the system does not say the kind of is tried as a file first. */
+static void remove_entry(int folder, const struct dirent64 *entry)
 {
-    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT) {
+    const char *name = entry->d_name;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        (entry->d_type != DT_DIR && unlinkat(folder, name, 0) == 0)) {
         return;
     }
+    remove_folder(folder, name);
+}
+
+/* Removes `name` in `folder` with all that is in it. A run spends as long on this as on anything,
+ * so there is no opendir() for its many small folders. */
+static void remove_folder(int folder, const char *name)
+{
+    _Alignas(struct dirent64) char entries[2048];
     int inner = open_folder(folder, name);
-    DIR *list = inner >= 0 ? fdopendir(inner) : NULL;
-    if (list != NULL) {
-        for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
-            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-                remove_all(inner, entry->d_name);
-            }
+    ssize_t length;
+
+    while (inner >= 0 && (length = getdents64(inner, entries, sizeof entries)) > 0) {
+        for (ssize_t at = 0; at < length;) {
+            const struct dirent64 *entry = (const void *)(entries + at);
+            remove_entry(inner, entry);
+            at += entry->d_reclen;
         }
-        closedir(list);
-    } else if (inner >= 0) {
+    }
+    if (inner >= 0) {
         close(inner);
     }
     (void)unlinkat(folder, name, AT_REMOVEDIR);
@@ -402,7 +416,7 @@ void tree_remove(struct tree *tree, const struct usb_device *device)
         (void)unlinkat(tree->data, data, 0);
     }
     if (parent >= 0) {
-        remove_all(parent, device->name);
+        remove_folder(parent, device->name);
         close(parent);
     }
 }
@@ -447,10 +461,10 @@ static void remove_private(int place, const char *name)
     int folder = open_folder(place, name);
 
     if (folder >= 0) {
-        remove_all(folder, PRELOAD_ROOT_NAME);
+        remove_folder(folder, PRELOAD_ROOT_NAME);
         close(folder);
     }
-    remove_all(place, name);
+    remove_folder(place, name);
 }
 
 /* Whether a server that was killed left it: the lock is free, or there has been none for longer
