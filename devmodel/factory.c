@@ -118,6 +118,50 @@ static bool load_dct(struct flash *flash)
                       sizeof(server) - 1);
 }
 
+bool factory_find_sums(const struct release *release, module_digest *digest,
+                       struct factory_sums *sums)
+{
+    uint8_t *image = malloc(FACTORY_MAX_SIZE);
+
+    for (int which = 0; image && which < FACTORY_MODULES; which++) {
+        uint32_t size = factory_build(release, (enum factory_module)which, digest, image);
+
+        module_sums_decode(&sums->of[which], image, size);
+    }
+    free(image);
+    return image != NULL;
+}
+
+/* factory_build() with sums that are known. */
+static uint32_t build_known(const struct release *release, enum factory_module which,
+                            const struct factory_sums *sums, uint8_t *image)
+{
+    struct module_spec spec;
+
+    factory_spec(release, which, NULL, &spec);
+    spec.sums = &sums->of[which];
+    module_build(&spec, image);
+    if (which == FACTORY_PART2 && release->embeds_bootloader) {
+        build_known(release, FACTORY_BOOTLOADER, sums, image + factory_embedded_offset(release));
+    }
+    return spec.size;
+}
+
+bool factory_flash_known(struct flash *flash, const struct release *release,
+                         const struct factory_sums *sums)
+{
+    uint8_t *image = malloc(FACTORY_MAX_SIZE);
+    bool done = image && load_dct(flash);
+
+    for (int which = 0; done && which < FACTORY_MODULES; which++) {
+        uint32_t size = build_known(release, (enum factory_module)which, sums, image);
+
+        done = flash_load(flash, layout[which].start, image, size);
+    }
+    free(image);
+    return done;
+}
+
 bool factory_flash(struct flash *flash, const struct release *release, module_digest *digest,
                    bool factory_image)
 {

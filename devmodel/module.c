@@ -182,6 +182,12 @@ static void put_suffix(const struct module_spec *spec, uint8_t bytes[MODULE_SUFF
     le16_put(bytes + SUFFIX_SIZE, spec->suffix_size);
 }
 
+/* In a file of `size` bytes. */
+static size_t sha256_offset(size_t size)
+{
+    return size - MODULE_CRC_SIZE - MODULE_SUFFIX_MAX + SUFFIX_SHA256;
+}
+
 bool module_build(const struct module_spec *spec, uint8_t *image)
 {
     uint32_t prefix_offset = spec->vectors ? MODULE_PREFIX_AFTER_VECTORS : 0;
@@ -201,14 +207,19 @@ bool module_build(const struct module_spec *spec, uint8_t *image)
     fill(image + prefix_offset + MODULE_PREFIX_SIZE, body - prefix_offset - MODULE_PREFIX_SIZE,
          spec->fill_seed);
     put_suffix(spec, image + body - MODULE_SUFFIX_MAX);
-    module_seal(image, spec->size, spec->digest);
+    if (spec->sums) {
+        memcpy(image + sha256_offset(spec->size), spec->sums->sha256, MODULE_SHA256_SIZE);
+        put_crc(image + body, spec->sums->crc);
+    } else {
+        module_seal(image, spec->size, spec->digest);
+    }
     return true;
 }
 
 void module_seal(uint8_t *image, size_t size, module_digest *digest)
 {
     size_t body = size - MODULE_CRC_SIZE;
-    size_t sha256 = body - MODULE_SUFFIX_MAX + SUFFIX_SHA256;
+    size_t sha256 = sha256_offset(size);
 
     if (digest) {
         digest(image, sha256, image + sha256);
@@ -218,4 +229,10 @@ void module_seal(uint8_t *image, size_t size, module_digest *digest)
         }
     }
     put_crc(image + body, (uint32_t)crc32_z(0, image, body));
+}
+
+void module_sums_decode(struct module_sums *sums, const uint8_t *image, size_t size)
+{
+    memcpy(sums->sha256, image + sha256_offset(size), MODULE_SHA256_SIZE);
+    sums->crc = module_crc_decode(image + size - MODULE_CRC_SIZE);
 }

@@ -94,6 +94,12 @@ char module_function_letter(uint8_t function);
 
 typedef void module_digest(const void *data, size_t length, uint8_t digest[MODULE_SHA256_SIZE]);
 
+/* What module_seal() writes into an image. */
+struct module_sums {
+    uint8_t sha256[MODULE_SHA256_SIZE];
+    uint32_t crc;
+};
+
 /* What module_build() makes. */
 struct module_spec {
     struct module_info info; /* `end` is computed */
@@ -103,8 +109,9 @@ struct module_spec {
     uint16_t product_id, product_version;
     const uint32_t
         *vectors; /* first two words for images with a vector table (prefix at 0x184), else NULL */
-    uint32_t fill_seed;    /* the body is reproducible noise from this seed */
-    module_digest *digest; /* SHA-256; NULL leaves the placeholder bytes 01 02 ... 20 */
+    uint32_t fill_seed;             /* the body is reproducible noise from this seed */
+    module_digest *digest;          /* SHA-256; NULL leaves the placeholder bytes 01 02 ... 20 */
+    const struct module_sums *sums; /* known already: written instead of computing them; or NULL */
 };
 
 /* Writes `spec->size` bytes to `image`. False when the spec cannot be met. */
@@ -112,5 +119,7 @@ bool module_build(const struct module_spec *spec, uint8_t *image);
 /* Writes SHA-256 (or its placeholder when `digest` is NULL) and CRC into a file image whose
  * contents were changed; `size` is at least MODULE_MIN_SIZE. */
 void module_seal(uint8_t *image, size_t size, module_digest *digest);
+/* What stands in the places of a file image that module_seal() writes to. */
+void module_sums_decode(struct module_sums *sums, const uint8_t *image, size_t size);
 
 #endif
