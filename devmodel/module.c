@@ -140,25 +140,92 @@ char module_function_letter(uint8_t function)
     return function < sizeof(letters) ? letters[function] : '_';
 }
 
-/* The body: bytes that mean nothing and come out the same on every machine (xorshift, Marsaglia).
- */
+/* --- the body: bytes that mean nothing and come out the same on every machine --- */
+
+/* xorshift, Marsaglia. */
+static uint32_t next_word(uint32_t state)
+{
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^ state << 5;
+}
+
+/* Each word waits for the one before it, so several stretches are made side by side. */
+#define LANES      4
+#define LANE_WORDS 1024
+#define LANE_BYTES (LANE_WORDS * sizeof(uint32_t))
+
+/* The generator is linear over GF(2): what some steps make of a state is the sum of what they make
+ * of its bits. */
+struct leap {
+    uint32_t of_bit[32];
+};
+
+static uint32_t leap_from(const struct leap *leap, uint32_t state)
+{
+    uint32_t sum = 0;
+
+    for (unsigned bit = 0; bit < 32; bit++) {
+        sum ^= leap->of_bit[bit] & -(state >> bit & 1);
+    }
+    return sum;
+}
+
+/* Over a lane: one step, twice, four times as many. */
+static void leap_init(struct leap *leap)
+{
+    for (unsigned bit = 0; bit < 32; bit++) {
+        leap->of_bit[bit] = next_word(UINT32_C(1) << bit);
+    }
+    for (unsigned steps = 1; steps < LANE_WORDS; steps *= 2) {
+        const struct leap half = *leap;
+
+        for (unsigned bit = 0; bit < 32; bit++) {
+            leap->of_bit[bit] = leap_from(&half, half.of_bit[bit]);
+        }
+    }
+}
+
+/* Fills LANES stretches; the state after them. */
+static uint32_t fill_lanes(uint8_t *bytes, uint32_t state, const struct leap *leap)
+{
+    uint32_t states[LANES] = {state};
+
+    for (unsigned lane = 1; lane < LANES; lane++) {
+        states[lane] = leap_from(leap, states[lane - 1]);
+    }
+    for (size_t i = 0; i < LANE_BYTES; i += sizeof(uint32_t)) {
+        for (unsigned lane = 0; lane < LANES; lane++) {
+            states[lane] = next_word(states[lane]);
+            le32_put(bytes + lane * LANE_BYTES + i, states[lane]);
+        }
+    }
+    return states[LANES - 1];
+}
+
 static void fill(uint8_t *bytes, size_t length, uint32_t seed)
 {
     uint32_t state = seed ^ UINT32_C(0x9E3779B9);
+    struct leap leap;
 
     if (state == 0) {
         state = 1;
     }
+    leap_init(&leap);
+    for (; length >= LANES * LANE_BYTES; length -= LANES * LANE_BYTES) {
+        state = fill_lanes(bytes, state, &leap);
+        bytes += LANES * LANE_BYTES;
+    }
     for (size_t i = 0; i < length; i += sizeof(uint32_t)) {
         uint8_t word[sizeof(uint32_t)];
 
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
+        state = next_word(state);
         le32_put(word, state);
         memcpy(bytes + i, word, length - i < sizeof(word) ? length - i : sizeof(word));
     }
 }
+
+/* --- building --- */
 
 static bool can_build(const struct module_spec *spec, uint32_t prefix_offset)
 {

@@ -329,6 +329,25 @@ START_TEST(test_build_is_reproducible_and_its_seed_matters)
 }
 END_TEST
 
+/* Marsaglia's xorshift with 13, 17 and 5, whatever the size. */
+START_TEST(test_build_makes_each_word_of_the_body_from_the_one_before)
+{
+    static uint8_t image[70000];
+    struct module_spec spec = user_spec(sizeof(image));
+    uint32_t word = UINT32_C(0x9E3779B9), found;
+
+    ck_assert(module_build(&spec, image));
+    for (size_t at = MODULE_PREFIX_SIZE; at + 4 <= sizeof(image) - 44; at += 4) {
+        word ^= word << 13;
+        word ^= word >> 17;
+        word ^= word << 5;
+        found = (uint32_t)image[at] | (uint32_t)image[at + 1] << 8 | (uint32_t)image[at + 2] << 16 |
+                (uint32_t)image[at + 3] << 24;
+        ck_assert_msg(found == word, "offset %zu: %08X found, %08X expected", at, found, word);
+    }
+}
+END_TEST
+
 START_TEST(test_build_fills_the_body_with_noise_for_every_seed)
 {
     static const uint32_t seeds[] = {0, 1, 0x9E3779B9, 0xFFFFFFFF};
@@ -439,6 +458,7 @@ int main(void)
     tcase_add_test(build, test_build_makes_what_parses_back);
     tcase_add_test(build, test_build_puts_the_vectors_first_and_zeros_after_them);
     tcase_add_test(build, test_build_is_reproducible_and_its_seed_matters);
+    tcase_add_test(build, test_build_makes_each_word_of_the_body_from_the_one_before);
     tcase_add_test(build, test_build_fills_the_body_with_noise_for_every_seed);
     tcase_add_test(build, test_build_without_digest_leaves_the_placeholder_and_a_good_crc);
     tcase_add_test(build, test_build_refuses_what_cannot_be_met);
