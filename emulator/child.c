@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -287,6 +288,9 @@ static bool fork_child(struct child *child, struct start *start)
             become(child, start);
         }
         done = child->pid > 0;
+        /* The child may be kept waiting on this core for as long as this process works, but when it
+         * executes its program the system looks for an idle one. */
+        sched_yield();
     }
     int error = errno;
     close_pipe(&start->hold);
