@@ -29,6 +29,24 @@ expect_no_text usb
 run vphoton run -- env -u VPHOTON_PRELOAD ls /dev/bus/usb/001
 ls /dev/bus/usb/001 >/dev/null 2>&1 || expect_status 2
 
+# What a program writes into a file is in that one alone, and what the kernel lets nobody write to
+# is not for writing. It all goes with tools that copy folders.
+run_ok vphoton run --dfu -- sh -c 'cd /sys/devices/platform/vphoton.0 &&
+    find . -type f ! -name authorized -exec grep -a . {} + | sort >"$0/before" && cp -a . "$0/copy" &&
+    tar -cf "$0/copy.tar" . && for switch in $(find . -name authorized); do echo 5 >"$switch" || exit; done &&
+    find . -type f ! -name authorized -exec grep -a . {} + | sort >"$0/after" &&
+    cat usb1/1-1/authorized && stat -c %a usb1/1-1/authorized usb1/1-1/idVendor usb1/1-1/urbnum' "$PWD"
+printf '5\n644\n444\n444\n' >expected
+expect_same expected out
+[ "$(wc -l <before)" -gt 50 ] || fail 'few attributes were found'
+expect_same before after
+mkdir untarred
+tar -xf copy.tar -C untarred
+for folder in copy untarred; do
+    (cd $folder && find . -type f ! -name authorized -exec grep -a . {} + | sort) >copied
+    expect_same before copied
+done
+
 if command -v udevadm >/dev/null; then
     run_ok vphoton run --dfu -- udevadm info -q all -n /dev/bus/usb/001/002
     expect_line 'P: /devices/platform/vphoton.0/usb1/1-1'

@@ -129,6 +129,7 @@ END_TEST
 START_TEST(test_a_released_interface_goes_back_to_its_first_setting)
 {
     static const char path[] = "/sys/devices/platform/vphoton.0/usb1/1-1/1-1:1.0/bAlternateSetting";
+    static const char hubs[] = "/sys/devices/platform/vphoton.0/usb1/1-0:1.0/bAlternateSetting";
     int visible, client = open_device(2, &visible);
     const struct preload_request get_interface = {
         .operation = PRELOAD_CALL, .setup = {0x81, 10, 0, 0, 0, 0, 1, 0}, .length = 1};
@@ -138,6 +139,7 @@ START_TEST(test_a_released_interface_goes_back_to_its_first_setting)
     ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_SET_INTERFACE, .length = 1), NULL, 0),
                      0);
     ck_assert(file_is(path, " 1\n"));
+    ck_assert(file_is(hubs, " 0\n"));
     ck_assert_int_eq(ask(client, get_interface, NULL, 0), 0);
     ck_assert_uint_eq(got.data[0], 1);
     close(visible);
@@ -152,6 +154,8 @@ END_TEST
 START_TEST(test_configurations_are_set_only_when_nothing_is_claimed)
 {
     static const char path[] = "/sys/bus/usb/devices/1-1/bConfigurationValue";
+    static const char settings[] = "/sys/bus/usb/devices/1-1/bNumInterfaces";
+    static const char hubs[] = "/sys/bus/usb/devices/usb1/bNumInterfaces";
     int visible, client = open_device(2, &visible);
     struct preload_request set = {.operation = PRELOAD_SET_CONFIGURATION, .number = 1};
 
@@ -164,10 +168,13 @@ START_TEST(test_configurations_are_set_only_when_nothing_is_claimed)
     set.number = 0;
     ck_assert_int_eq(ask(client, set, NULL, 0), 0);
     ck_assert(file_is(path, "\n"));
+    ck_assert(file_is(settings, ""));
+    ck_assert(file_is(hubs, " 1\n"));
     ck_assert_int_eq(ask(client, REQUEST(.operation = PRELOAD_CLAIM), NULL, 0), -EHOSTUNREACH);
     set.number = 1;
     ck_assert_int_eq(ask(client, set, NULL, 0), 0);
     ck_assert(file_is(path, "1\n"));
+    ck_assert(file_is(settings, " 1\n"));
 }
 END_TEST
 

@@ -12,15 +12,14 @@
 #include <unistd.h>
 
 #include "usb-gadget/preload/properties.h"
-#include "usb-gadget/preload/tree.h"
+#include "usb-gadget/preload/tree_files.h"
 
 #define FOLDER_PREFIX "vphoton-"
 #define LOCK_NAME     "lock"
 /* A folder without a lock is being made, or was left half-made. */
 #define UNLOCKED_MAX_S 60
-#define FILE_MODE      0644
-#define FOLDER_MODE    0755
 #define DEVICES_PATH   "sys" PRELOAD_DEVPATH
+#define CONSTANTS_PATH "constants"
 
 /* What is there before the first device, parents first. */
 static const char *const folders[] = {
@@ -44,6 +43,7 @@ static const char *const folders[] = {
     "run",
     "run/udev",
     "run/udev/data",
+    CONSTANTS_PATH, /* nothing that programs are led to */
 };
 
 /* A number in a descriptor that is a file in sysfs. */
@@ -67,35 +67,24 @@ static const struct attribute interface_attributes[] = {
     {"bNumEndpoints", "%02x\n", 4, 1},      {"bInterfaceClass", "%02x\n", 5, 1},
     {"bInterfaceSubClass", "%02x\n", 6, 1}, {"bInterfaceProtocol", "%02x\n", 7, 1},
 };
-/* What is the same for all our devices. */
+/* What is the same for all our devices; programs may write to switches. */
 static const struct {
     const char *name, *content;
+    bool is_switch;
 } device_constants[] = {
-    {"authorized", "1\n"},      {"avoid_reset_quirk", "0\n"},
-    {"ltm_capable", "no\n"},    {"quirks", "0x0\n"},
-    {"removable", "unknown\n"}, {"rx_lanes", "1\n"},
-    {"tx_lanes", "1\n"},        {"urbnum", "0\n"},
+    {"authorized", "1\n", true}, {"avoid_reset_quirk", "0\n", true}, {"ltm_capable", "no\n", false},
+    {"quirks", "0x0\n", false},  {"removable", "unknown\n", false},  {"rx_lanes", "1\n", false},
+    {"tx_lanes", "1\n", false},  {"urbnum", "0\n", false},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* --- files --- */
 
-static bool put(int folder, const char *name, const void *content, size_t length)
-{
-    int file = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+static bool putf(const struct tree *tree, int folder, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
-    if (file < 0) {
-        return false;
-    }
-    bool done = write(file, content, length) == (ssize_t)length;
-    return close(file) == 0 && done;
-}
-
-static bool putf(int folder, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool putf(int folder, const char *name, const char *format, ...)
+static bool putf(const struct tree *tree, int folder, const char *name, const char *format, ...)
 {
     char text[USB_NAME_MAX + 16];
     va_list arguments;
@@ -103,17 +92,17 @@ static bool putf(int folder, const char *name, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return length >= 0 && put(folder, name, text, (size_t)length);
+    return length >= 0 && tree_put_constant(tree, folder, name, text);
 }
 
 /* A string descriptor's file; there is none when the device has no string. */
-static bool put_string(int folder, const char *name, const char *text)
+static bool put_string(const struct tree *tree, int folder, const char *name, const char *text)
 {
-    return text[0] == '\0' || putf(folder, name, "%s\n", text);
+    return text[0] == '\0' || putf(tree, folder, name, "%s\n", text);
 }
 
-static bool put_attributes(int folder, const uint8_t *descriptor, const struct attribute *table,
-                           size_t count)
+static bool put_attributes(const struct tree *tree, int folder, const uint8_t *descriptor,
+                           const struct attribute *table, size_t count)
 {
     bool done = true;
 
@@ -121,8 +110,8 @@ static bool put_attributes(int folder, const uint8_t *descriptor, const struct a
         char text[24];
         const uint8_t *at = descriptor + table[i].offset;
         unsigned value = table[i].size == 2 ? device_u16(at) : at[0];
-        int length = snprintf(text, sizeof text, table[i].format, value);
-        done = put(folder, table[i].name, text, (size_t)length);
+        snprintf(text, sizeof text, table[i].format, value);
+        done = tree_put_constant(tree, folder, table[i].name, text);
     }
     return done;
 }
@@ -143,66 +132,18 @@ static bool put_properties(int folder, const char *name, struct properties *prop
         }
         length += (size_t)added;
     }
-    return put(folder, name, text, length);
+    return tree_put_file(folder, name, text, length);
 }
 
 bool tree_put(const struct tree *tree, const char *path, const char *text)
 {
-    return put(tree->root, path, text, strlen(text));
+    return tree_put_file(tree->root, path, text, strlen(text));
 }
 
 bool tree_put_properties(const struct tree *tree, const char *path, struct properties *properties,
                          const char *head, const char *mark)
 {
     return put_properties(tree->root, path, properties, head, mark);
-}
-
-static int open_folder(int folder, const char *name)
-{
-    return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-}
-
-static int make_folder(int folder, const char *name)
-{
-    if (mkdirat(folder, name, FOLDER_MODE) != 0 && errno != EEXIST) {
-        return -1;
-    }
-    return open_folder(folder, name);
-}
-
-static void remove_folder(int folder, const char *name);
-
-/* What the system does not say the kind of is tried as a file first. */
-static void remove_entry(int folder, const struct dirent64 *entry)
-{
-    const char *name = entry->d_name;
-
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-        (entry->d_type != DT_DIR && unlinkat(folder, name, 0) == 0)) {
-        return;
-    }
-    remove_folder(folder, name);
-}
-
-/* Removes `name` in `folder` with all that is in it. A run spends as long on this as on anything,
- * so there is no opendir() for its many small folders. */
-static void remove_folder(int folder, const char *name)
-{
-    _Alignas(struct dirent64) char entries[2048];
-    int inner = open_folder(folder, name);
-    ssize_t length;
-
-    while (inner >= 0 && (length = getdents64(inner, entries, sizeof entries)) > 0) {
-        for (ssize_t at = 0; at < length;) {
-            const struct dirent64 *entry = (const void *)(entries + at);
-            remove_entry(inner, entry);
-            at += entry->d_reclen;
-        }
-    }
-    if (inner >= 0) {
-        close(inner);
-    }
-    (void)unlinkat(folder, name, AT_REMOVEDIR);
 }
 
 /* --- devices --- */
@@ -220,15 +161,16 @@ static bool put_uevent(int folder, const struct usb_device *device,
     return put_properties(folder, "uevent", &properties, "", "");
 }
 
-static bool put_setting(int folder, const struct usb_device *device,
+static bool put_setting(const struct tree *tree, int folder, const struct usb_device *device,
                         const struct usb_interface *interface)
 {
     const struct usb_setting *setting = interface->setting;
 
     (void)unlinkat(folder, "interface", 0);
-    return put_attributes(folder, setting->descriptor, interface_attributes,
+    return put_attributes(tree, folder, setting->descriptor, interface_attributes,
                           COUNT(interface_attributes)) &&
-           put_string(folder, "interface", setting->name) && put_uevent(folder, device, interface);
+           put_string(tree, folder, "interface", setting->name) &&
+           put_uevent(folder, device, interface);
 }
 
 /* "1-1:1.0" */
@@ -274,13 +216,14 @@ static bool add_interface(struct tree *tree, int parent, const struct usb_device
     struct properties properties = {0};
 
     interface_name(device, interface, name, sizeof name);
-    int folder = make_folder(parent, name);
+    int folder = tree_make_folder(parent, name);
     if (folder < 0) {
         return false;
     }
     unsigned depth = depth_of(device) + 1;
-    bool done = put_setting(folder, device, interface) && putf(folder, "authorized", "1\n") &&
-                putf(folder, "supports_autosuspend", "%d\n", interface->driver != NULL) &&
+    bool done = put_setting(tree, folder, device, interface) &&
+                tree_put_file(folder, "authorized", "1\n", 2) &&
+                putf(tree, folder, "supports_autosuspend", "%d\n", interface->driver != NULL) &&
                 link_bus(folder, "subsystem", depth, "", "") &&
                 (interface->driver == NULL ||
                  link_bus(folder, "driver", depth, "/drivers/", interface->driver)) &&
@@ -291,50 +234,56 @@ static bool add_interface(struct tree *tree, int parent, const struct usb_device
     return done && put_properties(tree->data, data, &properties, "I:1\n", "E:");
 }
 
-static bool put_constants(int folder)
+static bool put_constants(const struct tree *tree, int folder)
 {
     bool done = true;
 
     for (size_t i = 0; done && i < COUNT(device_constants); i++) {
-        done = put(folder, device_constants[i].name, device_constants[i].content,
-                   strlen(device_constants[i].content));
+        const char *name = device_constants[i].name, *text = device_constants[i].content;
+        done = device_constants[i].is_switch ? tree_put_file(folder, name, text, strlen(text))
+                                             : tree_put_constant(tree, folder, name, text);
     }
     return done;
 }
 
-static bool put_configuration(int folder, const struct usb_device *device)
+static bool put_configuration(const struct tree *tree, int folder, const struct usb_device *device)
 {
     const uint8_t *config = device->identity.config;
+    char value[8];
 
     if (device->configuration == 0) {
-        return put(folder, "bConfigurationValue", "\n", 1);
+        return tree_put_file(folder, "bConfigurationValue", "\n", 1);
     }
-    return putf(folder, "bConfigurationValue", "%u\n", device->configuration) &&
-           putf(folder, "bMaxPower", "%umA\n", config[8] * 2u) &&
-           put_attributes(folder, config, config_attributes, COUNT(config_attributes)) &&
-           putf(folder, "configuration", "%s\n", device->configuration_name);
+    int length = snprintf(value, sizeof value, "%u\n", device->configuration);
+    return tree_put_file(folder, "bConfigurationValue", value, (size_t)length) &&
+           putf(tree, folder, "bMaxPower", "%umA\n", config[8] * 2u) &&
+           put_attributes(tree, folder, config, config_attributes, COUNT(config_attributes)) &&
+           putf(tree, folder, "configuration", "%s\n", device->configuration_name);
 }
 
-static bool put_device(int folder, const struct usb_device *device)
+static bool put_device(const struct tree *tree, int folder, const struct usb_device *device)
 {
     const struct usb_identity *identity = &device->identity;
     uint8_t descriptors[PRELOAD_DESCRIPTORS_MAX];
     size_t length = device_descriptors(device, descriptors);
     unsigned release = device_u16(identity->device + 2);
 
-    return put_constants(folder) &&
-           put_attributes(folder, identity->device, device_attributes, COUNT(device_attributes)) &&
-           put_configuration(folder, device) && put(folder, "descriptors", descriptors, length) &&
-           putf(folder, "busnum", "%d\n", PRELOAD_BUS) &&
-           putf(folder, "devnum", "%u\n", device->number) &&
-           putf(folder, "dev", "%d:%u\n", PRELOAD_USB_MAJOR, device->number - 1) &&
-           putf(folder, "devpath", "%u\n", device->position) &&
-           putf(folder, "speed", "%u\n", device->speed) &&
-           putf(folder, "maxchild", "%d\n", device->position == 0 ? PRELOAD_PORTS : 0) &&
-           putf(folder, "version", "%2x.%02x\n", release >> 8, release & 0xFF) &&
-           put_string(folder, "manufacturer", identity->manufacturer) &&
-           put_string(folder, "product", identity->product) &&
-           put_string(folder, "serial", identity->serial) && put_uevent(folder, device, NULL) &&
+    return put_constants(tree, folder) &&
+           put_attributes(tree, folder, identity->device, device_attributes,
+                          COUNT(device_attributes)) &&
+           put_configuration(tree, folder, device) &&
+           tree_put_file(folder, "descriptors", descriptors, length) &&
+           putf(tree, folder, "busnum", "%d\n", PRELOAD_BUS) &&
+           putf(tree, folder, "devnum", "%u\n", device->number) &&
+           putf(tree, folder, "dev", "%d:%u\n", PRELOAD_USB_MAJOR, device->number - 1) &&
+           putf(tree, folder, "devpath", "%u\n", device->position) &&
+           putf(tree, folder, "speed", "%u\n", device->speed) &&
+           putf(tree, folder, "maxchild", "%d\n", device->position == 0 ? PRELOAD_PORTS : 0) &&
+           putf(tree, folder, "version", "%2x.%02x\n", release >> 8, release & 0xFF) &&
+           put_string(tree, folder, "manufacturer", identity->manufacturer) &&
+           put_string(tree, folder, "product", identity->product) &&
+           put_string(tree, folder, "serial", identity->serial) &&
+           put_uevent(folder, device, NULL) &&
            link_bus(folder, "subsystem", depth_of(device), "", "") &&
            link_bus(folder, "driver", depth_of(device), "/drivers/", "usb");
 }
@@ -353,7 +302,7 @@ static bool add_node(struct tree *tree, const struct usb_device *device)
     properties_of_udev_device(&properties, device);
     return link_device(device, "", tree->numbers, "../..", number) &&
            put_properties(tree->data, data, &properties, "I:1\n", "E:") &&
-           put(tree->nodes, node, descriptors, length);
+           tree_put_file(tree->nodes, node, descriptors, length);
 }
 
 /* The folder of a device's parent. */
@@ -365,7 +314,7 @@ static int parent_of(const struct tree *tree, const struct usb_device *device)
 
 static bool add_files(struct tree *tree, int folder, struct usb_device *device)
 {
-    bool done = put_device(folder, device);
+    bool done = put_device(tree, folder, device);
 
     for (unsigned i = 0; done && i < device->interface_count; i++) {
         done = add_interface(tree, folder, device, &device->interfaces[i]);
@@ -377,7 +326,7 @@ static bool add_files(struct tree *tree, int folder, struct usb_device *device)
 bool tree_add(struct tree *tree, struct usb_device *device)
 {
     int parent = parent_of(tree, device);
-    int folder = parent >= 0 ? make_folder(parent, device->name) : -1;
+    int folder = parent >= 0 ? tree_make_folder(parent, device->name) : -1;
     bool done = folder >= 0 && add_files(tree, folder, device);
     int error = errno;
 
@@ -416,7 +365,7 @@ void tree_remove(struct tree *tree, const struct usb_device *device)
         (void)unlinkat(tree->data, data, 0);
     }
     if (parent >= 0) {
-        remove_folder(parent, device->name);
+        tree_remove_folder(parent, device->name);
         close(parent);
     }
 }
@@ -425,15 +374,15 @@ void tree_update_configuration(struct tree *tree, const struct usb_device *devic
 {
     static const char *const names[] = {"bMaxPower", "bNumInterfaces", "bmAttributes",
                                         "configuration"};
-    int folder = open_folder(tree->devices, device->name);
+    int folder = tree_open_folder(tree->devices, device->name);
 
     if (folder < 0) {
         return;
     }
     for (size_t i = 0; device->configuration == 0 && i < COUNT(names); i++) {
-        (void)put(folder, names[i], "", 0);
+        (void)tree_put_file(folder, names[i], "", 0);
     }
-    (void)put_configuration(folder, device);
+    (void)put_configuration(tree, folder, device);
     close(folder);
 }
 
@@ -447,7 +396,7 @@ void tree_update_interface(struct tree *tree, const struct usb_device *device,
     snprintf(path, sizeof path, "%s/%s", device->name, name);
     int folder = openat(tree->devices, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0) {
-        (void)put_setting(folder, device, interface);
+        (void)put_setting(tree, folder, device, interface);
         close(folder);
     }
 }
@@ -458,13 +407,13 @@ void tree_update_interface(struct tree *tree, const struct usb_device *device,
  * that the next one takes for stale. */
 static void remove_private(int place, const char *name)
 {
-    int folder = open_folder(place, name);
+    int folder = tree_open_folder(place, name);
 
     if (folder >= 0) {
-        remove_folder(folder, PRELOAD_ROOT_NAME);
+        tree_remove_folder(folder, PRELOAD_ROOT_NAME);
         close(folder);
     }
-    remove_folder(place, name);
+    tree_remove_folder(place, name);
 }
 
 /* Whether a server that was killed left it: the lock is free, or there has been none for longer
@@ -538,11 +487,11 @@ static bool find_place(struct tree *tree)
 static int make_root(const char *folder, int *lock)
 {
     int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int root = at >= 0 ? make_folder(at, PRELOAD_ROOT_NAME) : -1;
+    int root = at >= 0 ? tree_make_folder(at, PRELOAD_ROOT_NAME) : -1;
 
     if (root >= 0) {
         /* It gets its name when it is locked, so that nobody takes the folder for a stale one. */
-        *lock = openat(at, LOCK_NAME ".new", O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+        *lock = openat(at, LOCK_NAME ".new", O_RDWR | O_CREAT | O_CLOEXEC, TREE_FILE_MODE);
         if (*lock < 0 || flock(*lock, LOCK_EX | LOCK_NB) != 0 ||
             renameat(at, LOCK_NAME ".new", at, LOCK_NAME) != 0) {
             close(root);
@@ -560,21 +509,29 @@ static bool make_folders(struct tree *tree)
     bool done = true;
 
     for (size_t i = 0; done && i < COUNT(folders); i++) {
-        done = mkdirat(tree->root, folders[i], FOLDER_MODE) == 0;
+        done = mkdirat(tree->root, folders[i], TREE_FOLDER_MODE) == 0;
     }
     /* Its presence tells libudev that udev runs and will send its own messages. */
-    done = done && putf(tree->root, "run/udev/control", "%s", "");
-    tree->nodes = open_folder(tree->root, "dev/bus/usb/001");
-    tree->links = open_folder(tree->root, "sys/bus/usb/devices");
-    tree->numbers = open_folder(tree->root, "sys/dev/char");
-    tree->data = open_folder(tree->root, "run/udev/data");
-    return done && tree->nodes >= 0 && tree->links >= 0 && tree->numbers >= 0 && tree->data >= 0;
+    done = done && tree_put_file(tree->root, "run/udev/control", "", 0);
+    tree->nodes = tree_open_folder(tree->root, "dev/bus/usb/001");
+    tree->links = tree_open_folder(tree->root, "sys/bus/usb/devices");
+    tree->numbers = tree_open_folder(tree->root, "sys/dev/char");
+    tree->data = tree_open_folder(tree->root, "run/udev/data");
+    tree->constants = tree_open_folder(tree->root, CONSTANTS_PATH);
+    return done && tree->nodes >= 0 && tree->links >= 0 && tree->numbers >= 0 && tree->data >= 0 &&
+           tree_put_numbers(tree);
 }
 
 bool tree_create(struct tree *tree)
 {
-    *tree = (struct tree){
-        .lock = -1, .root = -1, .devices = -1, .nodes = -1, .links = -1, .numbers = -1, .data = -1};
+    *tree = (struct tree){.lock = -1,
+                          .root = -1,
+                          .devices = -1,
+                          .nodes = -1,
+                          .links = -1,
+                          .numbers = -1,
+                          .data = -1,
+                          .constants = -1};
     if (!find_place(tree)) {
         return false;
     }
@@ -595,8 +552,8 @@ void tree_remove_files(const struct tree *tree)
 
 void tree_destroy(struct tree *tree)
 {
-    const int open_ones[] = {tree->root,  tree->devices, tree->nodes,
-                             tree->links, tree->numbers, tree->data};
+    const int open_ones[] = {tree->root,    tree->devices, tree->nodes,    tree->links,
+                             tree->numbers, tree->data,    tree->constants};
 
     for (size_t i = 0; i < COUNT(open_ones); i++) {
         if (open_ones[i] >= 0) {

@@ -14,6 +14,7 @@ struct tree {
     int lock;                                 /* held while the folder is in use */
     int root;                                 /* directory descriptors: of the folder's root */
     int devices, nodes, links, numbers, data; /* and of where devices appear */
+    int constants;                            /* and of files that are seen under several names */
     bool kept;        /* tree_destroy() leaves the folder to another process */
     bool linked_ttys; /* a serial port's node is a link to its pty */
 };
