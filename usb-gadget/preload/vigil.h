@@ -14,7 +14,7 @@
 /* Longer than the other end takes to wake up once and answer. More gains little, and on a busy
  * machine takes the processor from the other end. */
 #define VIGIL_NS         UINT64_C(60000)
-#define VIGIL_MISSES_MAX 8
+#define VIGIL_MISSES_MAX 5
 
 /* Zero at first. Threads that race lose no more than a try. */
 struct vigil {
