@@ -21,6 +21,8 @@
 #define MODULE_CHECK_ALL                                                                           \
     (MODULE_CHECK_INTEGRITY | MODULE_CHECK_DEPENDENCIES | MODULE_CHECK_RANGE |                     \
      MODULE_CHECK_PLATFORM)
+/* Of an update: the dependencies of other modules on it. */
+#define MODULE_CHECK_FULL_DEPENDENCIES 64
 
 enum module_store { MODULE_STORE_MAIN, MODULE_STORE_FACTORY };
 

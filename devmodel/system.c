@@ -442,7 +442,7 @@ void system_line_rate(struct photon *photon, uint32_t rate)
     } else if (rate == RATE_LISTEN && system->quirks->rate_28800_listens) {
         listening_enter(photon);
     } else if (rate == RATE_LISTEN && !system->listening.on && !system->ymodem.active) {
-        ymodem_begin(photon, false);
+        ymodem_begin(photon, system->quirks->ymodem_broken);
     }
 }
 

@@ -59,7 +59,7 @@ struct system_quirks {
     /* Console */
     bool mac_says_core;    /* `m` speaks of a "core" */
     bool ymodem_prompt;    /* `f` announces itself */
-    bool ymodem_broken;    /* `f` uses an uninitialised stream */
+    bool ymodem_broken;    /* its stream is uninitialised, after `f` and after 28800 */
     bool json_braces;      /* `s` is a JSON object */
     bool has_version;      /* `v` */
     bool has_listen_reset; /* `L` */
@@ -75,8 +75,9 @@ struct system_quirks {
     bool rate_28800_listens;  /* else that rate starts YMODEM */
 
     /* YMODEM */
+    bool ymodem_asks; /* says C before the first packet, too, and takes a blank for a greeting */
     uint32_t ymodem_timeout_ms;
-    uint8_t ymodem_cancels; /* CAN bytes sent at an abort */
+    uint8_t ymodem_end_cancels; /* CAN bytes at the end of every failed transfer */
     enum update_check update_check;
     bool restart_text; /* "Restarting system ..." before the reset */
 };

@@ -49,7 +49,8 @@ bool update_store(struct photon *photon, uint32_t offset, const uint8_t *data, s
 /* --- judging --- */
 
 /* Every other installed system part that needs the candidate must be content with it. */
-static bool others_content(const struct flash *flash, const struct module_info *candidate)
+static bool others_content(const struct flash *flash, size_t dependencies,
+                           const struct module_info *candidate)
 {
     static const uint32_t parts[] = {MAP_SYSTEM_PART1, MAP_SYSTEM_PART2};
 
@@ -62,7 +63,7 @@ static bool others_content(const struct flash *flash, const struct module_info *
         if (!module_flash_info(flash, parts[i], &part) || part.index == candidate->index) {
             continue;
         }
-        for (size_t k = 0; k < 2; k++) {
+        for (size_t k = 0; k < dependencies; k++) {
             const struct module_dependency *needs = &part.dependency[k];
 
             if (needs->function == candidate->function && needs->index == candidate->index &&
@@ -90,7 +91,8 @@ static bool dependencies_met(const struct photon *photon, const struct module_in
             return false;
         }
     }
-    return !quirks->full_dependency_check || others_content(photon->flash, candidate);
+    return !quirks->full_dependency_check ||
+           others_content(photon->flash, quirks->dependencies, candidate);
 }
 
 static enum update_verdict judge(struct photon *photon, struct module_info *candidate)
@@ -115,6 +117,27 @@ enum update_verdict update_judge(struct photon *photon)
     struct module_info candidate;
 
     return judge(photon, &candidate);
+}
+
+unsigned update_failures(struct photon *photon)
+{
+    struct module_info candidate;
+    unsigned failures = 0;
+
+    if (!module_flash_info(photon->flash, MAP_OTA, &candidate) || !module_has_region(&candidate) ||
+        !module_end_in_bounds(&candidate)) {
+        return MODULE_CHECK_ALL | MODULE_CHECK_FULL_DEPENDENCIES;
+    }
+    if (candidate.platform != MAP_PLATFORM_PHOTON) {
+        failures |= MODULE_CHECK_PLATFORM;
+    }
+    if (!dependencies_met(photon, &candidate)) {
+        failures |= MODULE_CHECK_DEPENDENCIES | MODULE_CHECK_FULL_DEPENDENCIES;
+    }
+    if (!module_flash_crc_ok(photon->flash, MAP_OTA, &candidate)) {
+        failures |= MODULE_CHECK_INTEGRITY;
+    }
+    return failures;
 }
 
 /* --- installing --- */

@@ -32,6 +32,9 @@ void update_begin(struct photon *photon, uint32_t size);
 bool update_store(struct photon *photon, uint32_t offset, const uint8_t *data, size_t length);
 /* Judges the module in the slot by the running release's rules. */
 enum update_verdict update_judge(struct photon *photon);
+/* The checks that it fails (module_list.h), as "Validation failed" prints them: 0 when it
+ * is good and could not be stored. */
+unsigned update_failures(struct photon *photon);
 /* Judges it and, when it is good, installs a bootloader at once or sets a pending slot for the
  * rest. */
 enum update_verdict update_finish(struct photon *photon);

@@ -6,20 +6,25 @@
 #include "engine.h"
 #include "update.h"
 
-#define SOH         0x01
-#define STX         0x02
-#define EOT         0x04
-#define ACK         0x06
-#define NAK         0x15
-#define CAN         0x18
-#define CRC16       'C'
+#define SOH           0x01
+#define STX           0x02
+#define EOT           0x04
+#define ACK           0x06
+#define NAK           0x15
+#define CAN           0x18
+#define CRC16         'C'
 
-#define PACKET_CRC  2
-#define ERRORS_MAX  5
-#define SIZE_DIGITS 16
+#define PACKET_CRC    2
+#define ERRORS_MAX    5
+#define SIZE_TEXT_MAX 16
+/* Sent where the receiver itself gives up. */
+#define CANCELS    2
 
-#define SETTLE_NS   (1000 * BOARD_NS_PER_MS)
-#define RESTART_NS  (100 * BOARD_NS_PER_MS)
+#define FAILED     "Failed to receive the file!"
+#define ABORTED    "Aborted by user."
+
+#define SETTLE_NS  (1000 * BOARD_NS_PER_MS)
+#define RESTART_NS (100 * BOARD_NS_PER_MS)
 
 static struct ymodem *receiver(struct photon *photon)
 {
@@ -83,6 +88,7 @@ static void end(struct photon *photon)
 
 static void fail(struct photon *photon, const char *text)
 {
+    say_cancel(photon, photon->system.quirks->ymodem_end_cancels);
     say_text(photon, text);
     say_text(photon, "\r\n");
     end(photon);
@@ -90,8 +96,30 @@ static void fail(struct photon *photon, const char *text)
 
 static void cancel(struct photon *photon, const char *text)
 {
-    say_cancel(photon, photon->system.quirks->ymodem_cancels);
+    say_cancel(photon, CANCELS);
     fail(photon, text);
+}
+
+static const char *store_failure(const struct photon *photon)
+{
+    return photon->system.quirks->update_check == UPDATE_CHECKED_LATER ? "Verification failed!"
+                                                                       : "Failed to save chunk!";
+}
+
+/* The receiver returns the announced size, or why it gave up, in one signed number: sizes from 2
+ * GiB on mean failures. */
+static const char *size_failure(const struct photon *photon)
+{
+    switch (photon->system.ymodem.size) {
+    case (uint32_t)-1:
+        return "The file size is higher than the allowed space memory!";
+    case (uint32_t)-2:
+        return store_failure(photon);
+    case (uint32_t)-3:
+        return ABORTED;
+    default:
+        return FAILED;
+    }
 }
 
 static void succeed(struct photon *photon)
@@ -121,18 +149,24 @@ static void finish_checked(struct photon *photon)
     } else if (photon->system.quirks->update_check == UPDATE_CHECKED_AND_RESET) {
         engine_reset(photon, CAUSE_SOFTWARE, "update refused");
     } else {
-        say_cancel(photon, 2);
-        fail(photon, "Validation failed: 0x2");
+        char text[32];
+
+        snprintf(text, sizeof(text), "Validation failed: 0x%x", update_failures(photon));
+        fail(photon, text);
     }
 }
 
 static void end_session(struct photon *photon)
 {
-    if (receiver(photon)->size == 0) {
+    bool checked_later = photon->system.quirks->update_check == UPDATE_CHECKED_LATER;
+    uint32_t size = receiver(photon)->size;
+
+    if (checked_later) {
         say(photon, ACK);
-        fail(photon, "Failed to receive the file!");
-    } else if (photon->system.quirks->update_check == UPDATE_CHECKED_LATER) {
-        say(photon, ACK);
+    }
+    if (size == 0 || size > INT32_MAX) {
+        fail(photon, size_failure(photon));
+    } else if (checked_later) {
         succeed(photon);
     } else {
         finish_checked(photon);
@@ -169,23 +203,38 @@ static void count_error(struct photon *photon)
     ymodem->received = 0;
     ymodem->expected = 0;
     ymodem->cancelling = false;
+    if (!ymodem->begun && !photon->system.quirks->ymodem_asks) {
+        return;
+    }
     ymodem->errors++;
     say(photon, CRC16);
     if (ymodem->errors > ERRORS_MAX) {
-        say_cancel(photon, 2);
-        fail(photon, "Failed to receive the file!");
+        cancel(photon, FAILED);
     }
 }
 
-/* The size follows the name's NUL: decimal digits up to a blank or NUL. */
+/* The size follows the name's NUL. It is read as C's strtoul() reads its 16 characters, or those up
+ * to a blank or NUL: with a sign, and no further than the largest number. */
 static uint32_t parse_size(const uint8_t *text, size_t length)
 {
-    uint32_t size = 0;
+    size_t end = length < SIZE_TEXT_MAX ? length : SIZE_TEXT_MAX;
+    uint64_t size = 0;
+    bool negative = false;
+    size_t i = 0;
 
-    for (size_t i = 0; i < length && i < SIZE_DIGITS && text[i] >= '0' && text[i] <= '9'; i++) {
-        size = size * 10 + (uint32_t)(text[i] - '0');
+    while (i < end && text[i] >= '\t' && text[i] <= '\r') {
+        i++;
     }
-    return size;
+    if (i < end && (text[i] == '+' || text[i] == '-')) {
+        negative = text[i++] == '-';
+    }
+    for (; i < end && text[i] >= '0' && text[i] <= '9'; i++) {
+        size = size * 10 + (uint64_t)(text[i] - '0');
+    }
+    if (size > UINT32_MAX) {
+        return UINT32_MAX;
+    }
+    return negative ? 0U - (uint32_t)size : (uint32_t)size;
 }
 
 static void open_file(struct photon *photon, const uint8_t *data, size_t length)
@@ -214,9 +263,7 @@ static void store(struct photon *photon, const uint8_t *data, size_t length)
         return;
     }
     if (!stored) {
-        cancel(photon, photon->system.quirks->update_check == UPDATE_CHECKED_LATER
-                           ? "Verification failed!"
-                           : "Failed to save chunk!");
+        cancel(photon, store_failure(photon));
         return;
     }
     ymodem->offset += (uint32_t)length;
@@ -240,7 +287,10 @@ static void take_packet(struct photon *photon)
     ymodem->errors = 0;
     if (ymodem->packet[1] != ymodem->sequence) {
         say(photon, NAK);
-    } else if (ymodem->in_file) {
+        return;
+    }
+    ymodem->begun = true;
+    if (ymodem->in_file) {
         store(photon, data, length);
     } else if (data[0] != 0) {
         open_file(photon, data, length);
@@ -286,10 +336,14 @@ static void first_byte(struct photon *photon, uint8_t byte)
         break;
     case 'a':
     case 'A':
-        cancel(photon, "Aborted by user.");
+        cancel(photon, ABORTED);
         break;
     case ' ':
-        say(photon, ACK);
+        if (photon->system.quirks->ymodem_asks) {
+            say(photon, ACK);
+            break;
+        }
+        count_error(photon);
         break;
     default:
         count_error(photon);
@@ -308,7 +362,7 @@ static void take_byte(struct photon *photon, uint8_t byte)
         }
     } else if (ymodem->cancelling && byte == CAN) {
         say(photon, ACK);
-        fail(photon, "Failed to receive the file!");
+        fail(photon, FAILED);
     } else if (ymodem->cancelling) {
         count_error(photon);
     } else {

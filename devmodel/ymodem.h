@@ -28,13 +28,14 @@ struct ymodem {
     bool deaf; /* its stream leads nowhere: takes nothing, says nothing */
     enum ymodem_stage stage;
     bool cancelling;   /* one CAN has arrived */
+    bool begun;        /* a packet with the right number has arrived */
     bool in_file;      /* the header has arrived, EOT has not */
     uint8_t sequence;  /* expected next */
     uint8_t errors;    /* in a row */
     uint16_t expected; /* bytes of the packet under way, 0: none */
     uint16_t received;
     uint8_t packet[YMODEM_PACKET_MAX];
-    uint32_t size;   /* as the header says */
+    uint32_t size;   /* as the header says; above INT32_MAX a failure */
     uint32_t offset; /* stored so far */
     bool lit;        /* LED magenta */
     char name[YMODEM_NAME_MAX + 1];

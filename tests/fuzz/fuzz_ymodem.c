@@ -46,10 +46,14 @@ static void observe(void *context, const struct board_event *event)
 
 static void header(struct player *player)
 {
-    static const unsigned long lengths[] = {0, 1, 1608, 5324, 131072, 262144, 262145, 4294967295};
+    static const char *const sizes_announced[] = {
+        "0",          "1",          "1608",       "5324",       "131072",
+        "262144",     "262145",     "2147483647", "2147483648", "4294967293",
+        "4294967294", "4294967295", "4294967296", "-1",         "9999999999999999",
+        "\t+-"};
     char text[128];
-    int length = snprintf(text, sizeof text, "%c.bin%c%lu ", input_u8(&player->input), 0,
-                          lengths[input_u8(&player->input) & 7]);
+    int length = snprintf(text, sizeof text, "%c.bin%c%s ", input_u8(&player->input), 0,
+                          sizes_announced[input_u8(&player->input) & 15]);
 
     ymodem_send(&player->client, YMODEM_SOH, 0, text, (size_t)length);
     player->sequence = 1;

@@ -1,4 +1,5 @@
-/* What the YMODEM receiver makes of senders that do not keep to the protocol (facts 05 §5, §7). */
+/* What the YMODEM receiver makes of senders that do not keep to the protocol (facts 05 §5, §7; what
+ * was not recorded: device-os, system/src/system_ymodem.cpp of the releases named). */
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #define PROMPT "Waiting for the binary file to be sent ... (press 'a' to abort)\r\n"
 #define FAILED "Failed to receive the file!\r\n"
 #define ID     "Your device id is 1f00a2000b47abcdef323032\r\n"
+
+/* From 0.6.1 on every failed transfer ends with two CAN more. */
+#define FAILED_0_6_1 "\x18\x18" FAILED
 
 static struct client client;
 static uint8_t file[3952];
@@ -54,10 +58,12 @@ static bool slot_has(const void *data, size_t length)
 
 START_TEST(test_silence_is_answered_by_six_c_and_a_cancel)
 {
-    static const char *const answers[] = {"C", "C", "C", "C", "C", ("C\x18\x18" FAILED)};
+    static const char *const releases[] = {"0.4.9", "0.5.2", "2.2.0"};
+    const char *last = _i < 2 ? "C\x18\x18" FAILED : "C\x18\x18" FAILED_0_6_1;
+    const char *const answers[] = {"C", "C", "C", "C", "C", last};
     uint64_t start;
 
-    ck_assert(client_open(&client, client_board(_i == 0 ? "0.5.2" : "2.2.0")));
+    ck_assert(client_open(&client, client_board(releases[_i])));
     start = client.board->now;
     client_send(&client, "f", 1);
     ck_assert(client_hears(&client, PROMPT, strlen(PROMPT), 1000));
@@ -70,14 +76,28 @@ START_TEST(test_silence_is_answered_by_six_c_and_a_cancel)
 }
 END_TEST
 
-START_TEST(test_0_4_waits_for_minutes)
+/* Nothing that goes wrong before the first packet counts, and nothing is said about it. */
+START_TEST(test_up_to_0_4_7_the_receiver_waits_for_ever)
 {
-    receiver_of("0.4.3");
-    client_wait(&client, 120000);
-    ck_assert_uint_eq(client.length, 0);
+    receiver_of(_i == 0 ? "0.4.3" : "0.4.7");
+    client_wait(&client, 3600000);
+    client_expect(&client, "x yz1234", "");
+    client_expect(&client, "\x18x", "");
+    ck_assert(ymodem_send_header(&client, "app.bin", sizeof(file)));
+    client_expect(&client, " x", "CC");
     client_expect(&client, "a",
                   "\x18\x18"
                   "Aborted by user.\r\n");
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+START_TEST(test_up_to_0_4_7_a_sender_that_stops_is_asked_again_after_minutes)
+{
+    file_receiver_of("0.4.4");
+    client_wait(&client, 120000);
+    ck_assert_uint_eq(client.length, 0);
+    ck_assert(client_hears(&client, "C", 1, 480000));
 }
 END_TEST
 
@@ -129,9 +149,11 @@ START_TEST(test_end_of_transmission_before_any_header_ends_in_a_failure)
     uint8_t packet[YMODEM_PACKET_MAX];
     size_t length = ymodem_packet(packet, YMODEM_SOH, 0, NULL, 0);
 
-    receiver_of("0.5.2");
+    receiver_of(_i == 0 ? "0.5.2" : _i == 1 ? "0.6.3" : "2.2.0");
     client_expect(&client, "\x04", "\x06");
-    client_expect_bytes(&client, packet, length, "\x06" FAILED, 1 + strlen(FAILED));
+    client_expect_bytes(&client, packet, length, _i == 0 ? "\x06" FAILED : FAILED_0_6_1,
+                        _i == 0 ? 1 + strlen(FAILED) : strlen(FAILED_0_6_1));
+    client_expect(&client, "i", ID);
 }
 END_TEST
 
@@ -274,6 +296,86 @@ START_TEST(test_the_size_ends_at_a_blank_or_nul_and_is_nothing_without_digits)
 }
 END_TEST
 
+#define TOO_LARGE "The file size is higher than the allowed space memory!\r\n"
+
+/* The receiver returns the size, or why it gave up, as one signed number of 32 bits; strtoul()
+ * reads the size. */
+static const struct {
+    const char *digits, *text;
+} sizes_that_mean_failures[] = {
+    {"2147483648", FAILED},
+    {"4294967292", FAILED},
+    {"4294967293", "Aborted by user.\r\n"},
+    {"4294967294", "Verification failed!\r\n"},
+    {"4294967295", TOO_LARGE},
+    {"4294967296", TOO_LARGE},
+    {"9999999999999999", TOO_LARGE},
+    {"-1", TOO_LARGE},
+    {"\t-2", "Verification failed!\r\n"},
+    {"+0", FAILED},
+    {"--1", FAILED},
+};
+#define SIZES_THAT_MEAN_FAILURES                                                                   \
+    (sizeof(sizes_that_mean_failures) / sizeof(sizes_that_mean_failures[0]))
+
+START_TEST(test_sizes_from_2_gib_on_mean_failures_to_0_6_0)
+{
+    char header[64], expected[80];
+    int length =
+        snprintf(header, sizeof(header), "big.bin%c%s ", 0, sizes_that_mean_failures[_i].digits);
+    uint64_t start;
+
+    receiver_of("0.5.2");
+    start = client.board->now;
+    ymodem_send(&client, YMODEM_SOH, 0, header, (size_t)length);
+    ck_assert(client_hears(&client, "\x06\x43", 2, 1000));
+    ck_assert_uint_le(client.heard - start, 2 * MS); /* no erase */
+    ck_assert(ymodem_send_data(&client, file, 2000));
+    ymodem_send(&client, YMODEM_SOH, 0, NULL, 0);
+    snprintf(expected, sizeof(expected), "\x06%s", sizes_that_mean_failures[_i].text);
+    client_expect(&client, "", expected);
+    expect_led(LED_TOGGLE, 0x0000FF);
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+START_TEST(test_sizes_from_2_gib_on_are_refused_without_a_look_at_the_file_from_0_6_1_on)
+{
+    static const struct {
+        const char *release;
+        unsigned long size;
+        const char *text;
+    } refused[] = {
+        {"0.6.3", 2147483648, FAILED},
+        {"1.5.0", 4294967294, "Failed to save chunk!\r\n"},
+        {"2.2.0", 4294967295, TOO_LARGE},
+        {"2.2.0", 4294967293, "Aborted by user.\r\n"},
+    };
+    char expected[80];
+
+    receiver_of(refused[_i].release);
+    ck_assert(ymodem_send_header(&client, "big.bin", refused[_i].size));
+    ck_assert(ymodem_send_data(&client, file, 2000));
+    ymodem_send(&client, YMODEM_SOH, 0, NULL, 0);
+    snprintf(expected, sizeof(expected), "\x18\x18%s", refused[_i].text);
+    client_expect(&client, "", expected);
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+START_TEST(test_the_largest_size_is_announced_as_it_was)
+{
+    receiver_of("0.5.2");
+    ck_assert(ymodem_send_header(&client, "big.bin", 2147483647));
+    ck_assert(ymodem_send_data(&client, file, 2000));
+    ymodem_send(&client, YMODEM_SOH, 0, NULL, 0);
+    ck_assert(client_hears(&client,
+                           "\x06\r\nDownloaded file successfully!\r\nName: big.bin\r\n"
+                           "Size: 2147483647 bytes\r\n",
+                           73, 1000));
+}
+END_TEST
+
 START_TEST(test_a_header_that_is_all_name_has_no_size)
 {
     char name[128];
@@ -291,7 +393,8 @@ END_TEST
 /* The sixth error in a row ends the session, whatever the errors are. */
 START_TEST(test_six_packets_with_wrong_complements_end_the_session)
 {
-    static const char *const answers[] = {"C", "C", "C", "C", "C", ("C\x18\x18" FAILED)};
+    const char *last = _i < 2 ? "C\x18\x18" FAILED : "C\x18\x18" FAILED_0_6_1;
+    const char *const answers[] = {"C", "C", "C", "C", "C", last};
     uint8_t packet[YMODEM_PACKET_MAX];
     size_t length;
 
@@ -331,7 +434,7 @@ START_TEST(test_a_sender_cancels_in_the_middle_of_a_file)
 
     file_receiver_of(_i == 0 ? "0.5.2" : "2.2.0");
     client_expect_bytes(&client, packet, length, "\x06", 1);
-    client_expect(&client, "\x18\x18", "\x06" FAILED);
+    client_expect(&client, "\x18\x18", _i == 0 ? "\x06" FAILED : "\x06" FAILED_0_6_1);
     expect_led(LED_TOGGLE, 0x0000FF);
     client_expect(&client, "i", ID);
     ck_assert(client.board->ops->attached(client.board));
@@ -377,12 +480,13 @@ int main(void)
 
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, test_silence_is_answered_by_six_c_and_a_cancel, 0, 2);
-    tcase_add_test(tests, test_0_4_waits_for_minutes);
+    tcase_add_loop_test(tests, test_silence_is_answered_by_six_c_and_a_cancel, 0, 3);
+    tcase_add_loop_test(tests, test_up_to_0_4_7_the_receiver_waits_for_ever, 0, 2);
+    tcase_add_test(tests, test_up_to_0_4_7_a_sender_that_stops_is_asked_again_after_minutes);
     tcase_add_test(tests, test_single_bytes_are_answered_as_they_were);
     tcase_add_test(tests, test_a_sender_cancels_with_two_can);
     tcase_add_loop_test(tests, test_the_user_aborts_with_a, 0, 3);
-    tcase_add_test(tests, test_end_of_transmission_before_any_header_ends_in_a_failure);
+    tcase_add_loop_test(tests, test_end_of_transmission_before_any_header_ends_in_a_failure, 0, 3);
     tcase_add_test(tests, test_a_wrong_sequence_number_is_refused_and_forgiven);
     tcase_add_test(tests, test_a_wrong_complement_is_an_error);
     tcase_add_test(tests, test_packets_of_128_bytes_and_any_crc_do_as_well);
@@ -393,6 +497,11 @@ int main(void)
     tcase_add_test(tests, test_a_file_longer_than_the_flash_behind_the_slot_faults_the_board);
     tcase_add_loop_test(tests, test_the_size_ends_at_a_blank_or_nul_and_is_nothing_without_digits,
                         0, 5);
+    tcase_add_loop_test(tests, test_sizes_from_2_gib_on_mean_failures_to_0_6_0, 0,
+                        SIZES_THAT_MEAN_FAILURES);
+    tcase_add_loop_test(
+        tests, test_sizes_from_2_gib_on_are_refused_without_a_look_at_the_file_from_0_6_1_on, 0, 4);
+    tcase_add_test(tests, test_the_largest_size_is_announced_as_it_was);
     tcase_add_test(tests, test_a_header_that_is_all_name_has_no_size);
     tcase_add_loop_test(tests, test_six_packets_with_wrong_complements_end_the_session, 0, 3);
     tcase_add_test(tests, test_a_good_packet_makes_up_for_five_errors);
