@@ -1,6 +1,7 @@
 /*
- * `w`: asks for a network and its password, and saves them. Three generations of the dialogue: 0.4
- * asks everything, 0.5 leaves out the cipher of a network that it sees, 0.8 also the security.
+ * `w`: asks for a network and its password, and saves them. Three generations of the dialogue:
+ * 0.4.5 and older ask for no cipher, 0.4.6 does for the one of a network that it does not see, 0.7
+ * leaves out the security of those it sees, too.
  */
 #include <string.h>
 
@@ -10,9 +11,7 @@
 #define MS BOARD_NS_PER_MS
 
 /* From the last character to the end of listening mode. */
-#define BYE_NS (150 * MS)
-/* Shorter passwords are refused by 0.8 and later. */
-#define WPA_PASSWORD_MIN   8
+#define BYE_NS             (150 * MS)
 #define PASSWORD_TOGGLE_MS 100
 #define USERNAME_MAX       64
 
@@ -21,6 +20,11 @@
 static enum wifi_dialogue generation(const struct photon *photon)
 {
     return photon->system.quirks->wifi;
+}
+
+static bool scans(const struct photon *photon)
+{
+    return generation(photon) >= WIFI_SCANNING;
 }
 
 static bool enterprise(const struct wifi_profile *profile)
@@ -187,7 +191,7 @@ static void cipher_answered(struct photon *photon)
     ask_secret(photon);
 }
 
-/* 0.8 and later want to know it of an unsecured network, too. */
+/* 0.7 and later want to know it of an unsecured network, too. */
 static bool cipher_wanted(const struct photon *photon)
 {
     const struct wifi_profile *profile = &photon->system.console.profile;
@@ -220,7 +224,7 @@ static void ask_cipher(struct photon *photon)
 static void security_answered(struct photon *photon)
 {
     struct console *console = &photon->system.console;
-    char last = generation(photon) == WIFI_SCANNING ? '5' : '3';
+    char last = scans(photon) ? '5' : '3';
     const struct wifi_network *seen;
 
     if (console->line[0] < '0' || console->line[0] > last) {
@@ -243,7 +247,7 @@ static void ask_security(struct photon *photon)
         "Security 0=unsecured, 1=WEP, 2=WPA, 3=WPA2, 4=WPA Enterprise, 5=WPA2 Enterprise: ", 1,
         security_answered};
 
-    console_ask(photon, generation(photon) == WIFI_SCANNING ? &all : &plain);
+    console_ask(photon, scans(photon) ? &all : &plain);
 }
 
 /* --- name --- */
@@ -253,12 +257,12 @@ static void ssid_answered(struct photon *photon)
     struct console *console = &photon->system.console;
     const struct wifi_network *seen;
 
-    if (generation(photon) == WIFI_SCANNING && console->length == 0) {
+    if (scans(photon) && console->length == 0) {
         console_ask(photon, console->question);
         return;
     }
     memcpy(console->profile.ssid, console->line, WIFI_SSID_MAX);
-    seen = generation(photon) == WIFI_SCANNING ? wifi_scan(photon, console->profile.ssid) : NULL;
+    seen = scans(photon) ? wifi_scan(photon, console->profile.ssid) : NULL;
     if (seen == NULL) {
         ask_security(photon);
         return;
@@ -281,15 +285,6 @@ void console_wifi(struct photon *photon)
 
 /* --- the end --- */
 
-static bool refused(const struct photon *photon)
-{
-    const struct wifi_profile *profile = &photon->system.console.profile;
-
-    return generation(photon) == WIFI_SCANNING &&
-           (profile->security == WIFI_WPA || profile->security == WIFI_WPA2) &&
-           strlen(profile->key) < WPA_PASSWORD_MIN;
-}
-
 static void congratulate(struct photon *photon)
 {
     static const struct {
@@ -297,7 +292,8 @@ static void congratulate(struct photon *photon)
     } words[] = {
         [WIFI_SPARK] = {"your device\r\n", "https://www.spark.io/support", "Spark"},
         [WIFI_PARTICLE] = {"your device\r\n", "https://www.particle.io/support", "Particle"},
-        [WIFI_SCANNING] = {"your device \r\n", "https://www.particle.io/support", "Particle"},
+        [WIFI_SCANNING] = {"your device\r\n", "https://www.particle.io/support", "Particle"},
+        [WIFI_SCANNING_1_5] = {"your device \r\n", "https://www.particle.io/support", "Particle"},
     };
     enum wifi_dialogue which = generation(photon);
 
@@ -316,7 +312,8 @@ static void congratulate(struct photon *photon)
 void console_wifi_save(struct photon *photon)
 {
     struct console *console = &photon->system.console;
-    bool saved = !refused(photon) && wifi_store(photon, &console->profile);
+    bool refused = scans(photon) && !wifi_key_fits(&console->profile);
+    bool saved = !refused && wifi_store(photon, &console->profile);
 
     if (photon->life != LIFE_SYSTEM) {
         return;

@@ -306,6 +306,13 @@ int32_t handle_wifi_scan(struct photon *photon, const struct control_message *re
     return reply_list(reply, &message);
 }
 
+/* Of WPA networks the system wants to know it, and looks for it in the air when it is not told. */
+static bool cipher_known(const struct photon *photon, const struct wifi_profile *profile)
+{
+    return profile->security < WIFI_WPA || profile->cipher != WIFI_CIPHER_UNKNOWN ||
+           wifi_scan(photon, profile->ssid) != NULL;
+}
+
 int32_t handle_wifi_set(struct photon *photon, const struct control_message *request,
                         struct control_message *reply)
 {
@@ -324,6 +331,9 @@ int32_t handle_wifi_set(struct photon *photon, const struct control_message *req
     memcpy(profile.key, message.ap.password, strlen(message.ap.password));
     profile.security = (uint8_t)message.ap.security;
     profile.cipher = (uint8_t)message.ap.cipher;
+    if (!wifi_key_fits(&profile) || !cipher_known(photon, &profile)) {
+        return CONTROL_UNKNOWN;
+    }
     return wifi_store(photon, &profile) ? CONTROL_OK : CONTROL_IO;
 }
 

@@ -20,7 +20,12 @@ enum usb_control {
 };
 
 /* Texts of the `w` dialogue. */
-enum wifi_dialogue { WIFI_SPARK, WIFI_PARTICLE, WIFI_SCANNING };
+enum wifi_dialogue {
+    WIFI_SPARK,        /* asks for everything but the cipher */
+    WIFI_PARTICLE,     /* also for the cipher of a network that it does not see */
+    WIFI_SCANNING,     /* leaves out what a scan tells; knows enterprise networks */
+    WIFI_SCANNING_1_5, /* the same, with one more blank */
+};
 
 /* Which StartupMode values mean safe mode. */
 enum safe_mode_flag { SAFE_MODE_NONZERO, SAFE_MODE_BIT, SAFE_MODE_BIT_NOT_ERASED };

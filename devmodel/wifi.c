@@ -27,6 +27,23 @@ const struct wifi_network *wifi_scan(const struct photon *photon, const char *ss
     return NULL;
 }
 
+bool wifi_key_fits(const struct wifi_profile *profile)
+{
+    static const struct {
+        size_t min, max;
+    } limits[] = {
+        [WIFI_UNSECURED] = {0, WIFI_KEY_MAX},
+        [WIFI_WEP] = {5, 58},
+        [WIFI_WPA] = {8, WIFI_KEY_MAX},
+        [WIFI_WPA2] = {8, WIFI_KEY_MAX},
+        [WIFI_WPA_ENTERPRISE] = {0, WIFI_KEY_MAX},
+        [WIFI_WPA2_ENTERPRISE] = {0, WIFI_KEY_MAX},
+    };
+    size_t length = strnlen(profile->key, WIFI_KEY_MAX);
+
+    return length >= limits[profile->security].min && length <= limits[profile->security].max;
+}
+
 /* --- stored profiles --- */
 
 static void decode(struct wifi_profile *profile, const uint8_t *entry)

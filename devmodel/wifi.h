@@ -54,6 +54,11 @@ struct wifi_profile {
 /* The network that a scan finds under this name, or NULL. */
 const struct wifi_network *wifi_scan(const struct photon *photon, const char *ssid);
 
+/* Whether 0.7 and later take the key for such a network: 5 to 58 characters for WEP, 8 to 64 for
+ * WPA and WPA2. Older ones take any. Source: device-os v0.7.0, v1.5.0 hal/src/photon/wlan_hal.cpp.
+ */
+bool wifi_key_fits(const struct wifi_profile *profile);
+
 /* Reads the stored profiles, newest first; returns their number. */
 unsigned wifi_profiles(const struct photon *photon, struct wifi_profile profiles[WIFI_PROFILES]);
 bool wifi_has_credentials(const struct photon *photon);

@@ -257,8 +257,8 @@ END_TEST
 
 START_TEST(test_wifi_credentials_are_kept_and_listed_up_to_1_5)
 {
-    static const char set[] = "\x0A\x12\x0A\x04Home\x18\x03 \x01"
-                              "B\x06secret";
+    static const char set[] = "\x0A\x14\x0A\x04Home\x18\x03 \x01"
+                              "B\x08secret12";
     static const char list[] = "\x0A\x0C\x0A\x0A\x0A\x04Home\x18\x03 \x01";
 
     use(fresh_1_5);
@@ -275,6 +275,24 @@ START_TEST(test_wifi_credentials_of_unknown_kinds_fail)
     service_expect(board, 113, "\x0A\x05\x0A\x01x\x18\x06", 7, -100, "", 0);
     service_expect(board, 113, "\x0A\x05\x0A\x01x\x20\x04", 7, -100, "", 0);
     service_expect(board, 113, "\x0A\x05\x0A\x01x", 5, -280, "", 0);
+}
+END_TEST
+
+/* What the Wi-Fi driver refuses (device-os v1.5.0 hal/src/photon/wlan_hal.cpp). */
+START_TEST(test_wifi_credentials_that_cannot_work_fail)
+{
+    static const char short_key[] = "\x0A\x13\x0A\x04Home\x18\x03 \x01"
+                                    "B\x07secret1";
+    static const char no_cipher[] = "\x0A\x12\x0A\x04Home\x18\x03"
+                                    "B\x08secret12";
+    static const char seen[] = "\x0A\x15\x0A\x07VPHOTON\x18\x03"
+                               "B\x08secret12";
+
+    use(fresh_1_5);
+    service_expect(board, 113, short_key, sizeof(short_key) - 1, -100, "", 0);
+    service_expect(board, 113, no_cipher, sizeof(no_cipher) - 1, -100, "", 0);
+    service_expect(board, 114, "", 0, 0, "", 0);
+    service_expect(board, 113, seen, sizeof(seen) - 1, 0, "", 0);
 }
 END_TEST
 
@@ -311,6 +329,7 @@ static Suite *suite(void)
     tcase_add_test(settings, test_the_antenna_can_be_chosen_up_to_1_5);
     tcase_add_test(settings, test_wifi_credentials_are_kept_and_listed_up_to_1_5);
     tcase_add_test(settings, test_wifi_credentials_of_unknown_kinds_fail);
+    tcase_add_test(settings, test_wifi_credentials_that_cannot_work_fail);
     tcase_add_test(settings, test_a_wifi_scan_finds_what_is_in_the_air);
     suite_add_tcase(suite, settings);
     return suite;
