@@ -1,10 +1,12 @@
 /*
  * Control requests about storage, 260 to 264: sections of the internal flash, by their number. Up
- * to 1.5. The emulated EEPROM is described, but its contents are not modelled. Source: device-os
- * v1.5.0 system/src/control/storage.cpp, control/proto/storage.proto.
+ * to 1.5. Source: device-os v1.5.0 system/src/control/storage.cpp, control/proto/storage.proto.
  */
+#include <string.h>
+
 #include "control.pb.h"
 #include "control_handlers.h"
+#include "eeprom.h"
 #include "engine.h"
 #include "flash_map.h"
 #include "module_flash.h"
@@ -13,9 +15,8 @@ enum section_type { FIRMWARE = 1, OTA_BACKUP, FACTORY_BACKUP, CONFIG, EEPROM };
 
 enum section_flag { CAN_READ = 1, CAN_WRITE = 2, CAN_CLEAR = 4, CAN_GET_SIZE = 8, NEED_CLEAR = 16 };
 
-/* application_dct_t, and what the EEPROM emulation offers, from 0.7.0 on. */
+/* application_dct_t from 0.7.0 on. */
 #define CONFIG_SIZE 8391
-#define EEPROM_SIZE 2047
 /* The one storage there is. */
 #define STORAGE_INTERNAL 1
 
@@ -62,8 +63,7 @@ static const struct section *find(uint32_t storage, uint32_t number, enum sectio
         *why = CONTROL_NOT_FOUND;
         return NULL;
     }
-    if ((sections[number].flags & ability) == 0 ||
-        (sections[number].type == EEPROM && ability != CAN_GET_SIZE)) {
+    if ((sections[number].flags & ability) == 0) {
         *why = CONTROL_NOT_SUPPORTED;
         return NULL;
     }
@@ -73,6 +73,44 @@ static const struct section *find(uint32_t storage, uint32_t number, enum sectio
 static bool within(const struct section *section, uint32_t offset, uint32_t size)
 {
     return size > 0 && offset <= section->size && size <= section->size - offset;
+}
+
+/* A tinker opens the EEPROM when it starts, and takes 0.95 s to format new pages before the board
+ * is on USB; here that happens when somebody first looks. In safe mode nobody opens it: it reads as
+ * empty and takes nothing until it is cleared. */
+static bool eeprom_opened(struct photon *photon)
+{
+    if (!photon->system.eeprom_open && !photon->system.safe_mode) {
+        eeprom_open(photon->flash);
+        photon->system.eeprom_open = true;
+    }
+    return photon->system.eeprom_open;
+}
+
+static void read_eeprom(struct photon *photon, uint32_t index, uint8_t *data, uint32_t length)
+{
+    if (eeprom_opened(photon)) {
+        eeprom_read(photon->flash, index, data, length);
+    } else {
+        memset(data, 0xFF, length);
+    }
+}
+
+/* Nobody is told how it went. */
+static int32_t write_eeprom(struct photon *photon, uint32_t index, const uint8_t *data,
+                            uint32_t length)
+{
+    if (eeprom_opened(photon)) {
+        eeprom_write(photon->flash, index, data, length);
+    }
+    return CONTROL_OK;
+}
+
+static int32_t clear_eeprom(struct photon *photon)
+{
+    eeprom_clear(photon->flash);
+    photon->system.eeprom_open = true;
+    return CONTROL_OK;
 }
 
 int32_t handle_read_section(struct photon *photon, const struct control_message *request,
@@ -97,7 +135,9 @@ int32_t handle_read_section(struct photon *photon, const struct control_message 
         return CONTROL_NO_MEMORY;
     }
     data.data.size = (pb_size_t)range.size;
-    if (section->type == CONFIG) {
+    if (section->type == EEPROM) {
+        read_eeprom(photon, range.offset, data.data.bytes, range.size);
+    } else if (section->type == CONFIG) {
         system_read_dct(photon, range.offset, data.data.bytes, range.size);
     } else {
         flash_read(photon->flash, section->address + range.offset, data.data.bytes, range.size);
@@ -139,6 +179,9 @@ int32_t handle_write_section(struct photon *photon, const struct control_message
     if (!within(section, message.offset, message.data.size)) {
         return CONTROL_OUT_OF_RANGE;
     }
+    if (section->type == EEPROM) {
+        return write_eeprom(photon, message.offset, message.data.bytes, message.data.size);
+    }
     done = section->type == CONFIG
                ? system_write_dct(photon, message.offset, message.data.bytes, message.data.size)
                : program(photon->flash, section->address + message.offset, message.data.bytes,
@@ -160,6 +203,9 @@ int32_t handle_clear_section(struct photon *photon, const struct control_message
     section = find(range.storage, range.section, CAN_CLEAR, &why);
     if (section == NULL) {
         return why;
+    }
+    if (section->type == EEPROM) {
+        return clear_eeprom(photon);
     }
     return flash_erase_unprotecting(photon->flash, (unsigned)flash_sector_of(section->address)) ==
                    FLASH_COMPLETE

@@ -23,6 +23,7 @@ struct system {
     struct module_info part1, part2;
     struct system_flags flags;
     bool safe_mode;
+    bool eeprom_open;
     uint64_t started; /* board time of the jump to system-part1 */
     struct cdc cdc;
     struct terminal terminal;
