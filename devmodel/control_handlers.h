@@ -15,6 +15,8 @@ typedef int32_t control_handler(struct photon *photon, const struct control_mess
                                 struct control_message *reply);
 
 /* Module versions of system-part2 at which requests change. */
+#define SYSTEM_1_1 1100
+#define SYSTEM_1_3 1320 /* 1.3.1 */
 #define SYSTEM_1_5 1500
 #define SYSTEM_2_0 2000
 
@@ -24,8 +26,8 @@ bool handler_decode(const struct control_message *request, const struct pb_msgde
 /* CONTROL_OK, or CONTROL_NO_MEMORY when the reply is too long. */
 int32_t handler_encode(struct control_message *reply, const struct pb_msgdesc_s *fields,
                        const void *message);
-/* The board restarts a second from now; CONTROL_OK. */
-int32_t handler_restart_later(struct photon *photon, enum control_restart restart);
+/* The board will restart when the host knows the result; CONTROL_OK. */
+int32_t handler_announce_restart(struct photon *photon, enum control_restart restart);
 
 /* control_settings.c */
 control_handler handle_set_claim_code;

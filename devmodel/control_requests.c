@@ -13,8 +13,10 @@
 #include "module_list.h"
 #include "release.h"
 
-/* From the answer to the restart that it announces. */
-#define RESTART_DELAY_NS (1000 * BOARD_NS_PER_MS)
+/* From the moment at which the host takes the answer to the restart that it announces. The short
+ * one of releases before 1.1 is a choice: as soon as the system's thread turns to it. */
+#define RESTART_DELAY_NS     (1000 * BOARD_NS_PER_MS)
+#define RESTART_DELAY_0_8_NS BOARD_NS_PER_MS
 /* The CRCs of all modules. */
 #define MODULE_INFO_MS 8
 
@@ -180,16 +182,37 @@ static int32_t modules(struct photon *photon, const struct control_message *requ
     return handler_encode(reply, control_ModuleInfo_fields, &message);
 }
 
+/* Before 1.1: the text of the console's `s`. */
+static int32_t modules_json(struct photon *photon, const struct control_message *request,
+                            struct control_message *reply)
+{
+    char text[MODULE_JSON_MAX];
+
+    (void)request;
+    (void)module_list_json(photon->flash, photon->system.quirks, text);
+    reply->size = (uint16_t)snprintf((char *)reply->data, sizeof(reply->data), "{%s}", text);
+    return CONTROL_OK;
+}
+
 /* --- restarts --- */
 
-int32_t handler_restart_later(struct photon *photon, enum control_restart restart)
+int32_t handler_announce_restart(struct photon *photon, enum control_restart restart)
 {
+    photon->system.session.announced = true;
+    photon->system.session.announcement = restart;
+    return CONTROL_OK;
+}
+
+void control_request_restart_later(struct photon *photon, enum control_restart restart)
+{
+    bool waits = photon->system.part2.version >= SYSTEM_1_1;
+
     /* One that is due already comes first, and nothing comes after it. */
     if (photon->timer[TIMER_RESTART] == BOARD_NEVER) {
         photon->system.session.restart = restart;
-        engine_set_timer(photon, TIMER_RESTART, cpu_now(photon) + RESTART_DELAY_NS);
+        engine_set_timer(photon, TIMER_RESTART,
+                         cpu_now(photon) + (waits ? RESTART_DELAY_NS : RESTART_DELAY_0_8_NS));
     }
-    return CONTROL_OK;
 }
 
 static void safe_mode(struct photon *photon)
@@ -301,6 +324,7 @@ struct row {
     uint16_t type;
     uint16_t from, before; /* versions of system-part2; before 0: none */
     uint16_t time_ms;      /* beside flash operations */
+    bool makes_way;        /* ends an attempt to join a network, from 1.3.1 on */
     bool restarts;
     enum control_restart restart;
     control_handler *handle;
@@ -309,23 +333,25 @@ struct row {
 
 /* Every type that is not here is not supported, nor is any in a release that a row leaves out. */
 static const struct row rows[] = {
-    {.type = 1, .handle = echo},
-    {.type = 20, .handle = device_id},
-    {.type = 21, .answer = CONTROL_HAL_NO_DATA}, /* no Photon has a serial number */
-    {.type = 30, .handle = system_version},
-    {.type = 32, .from = SYSTEM_1_5, .before = SYSTEM_2_0, .handle = capabilities},
+    {.type = 1, .from = SYSTEM_1_5, .handle = echo},
+    {.type = 20, .from = SYSTEM_1_1, .handle = device_id},
+    /* no Photon has a serial number */
+    {.type = 21, .from = SYSTEM_1_1, .answer = CONTROL_HAL_NO_DATA},
+    {.type = 30, .from = SYSTEM_1_1, .handle = system_version},
+    {.type = 32, .from = SYSTEM_1_1, .before = SYSTEM_2_0, .handle = capabilities},
     {.type = 32, .from = SYSTEM_2_0},
-    {.type = 33, .from = SYSTEM_1_5, .handle = set_feature},
-    {.type = 34, .from = SYSTEM_1_5, .handle = get_feature},
-    {.type = 40, .restarts = true, .restart = RESTART_RESET},
-    {.type = 41, .restarts = true, .restart = RESTART_FACTORY_RESET},
-    {.type = 50, .restarts = true, .restart = RESTART_DFU},
-    {.type = 60, .restarts = true, .restart = RESTART_SAFE_MODE},
-    {.type = 70, .handle = start_listening},
+    {.type = 33, .from = SYSTEM_1_1, .handle = set_feature},
+    {.type = 34, .from = SYSTEM_1_1, .handle = get_feature},
+    {.type = 40, .makes_way = true, .restarts = true, .restart = RESTART_RESET},
+    {.type = 41, .makes_way = true, .restarts = true, .restart = RESTART_FACTORY_RESET},
+    {.type = 50, .makes_way = true, .restarts = true, .restart = RESTART_DFU},
+    {.type = 60, .makes_way = true, .restarts = true, .restart = RESTART_SAFE_MODE},
+    {.type = 70, .makes_way = true, .handle = start_listening},
     {.type = 71, .handle = stop_listening},
-    {.type = 72, .handle = device_mode},
-    {.type = 75, .from = SYSTEM_1_5, .handle = set_startup_mode},
-    {.type = 90, .handle = modules, .time_ms = MODULE_INFO_MS},
+    {.type = 72, .from = SYSTEM_1_1, .handle = device_mode},
+    {.type = 75, .from = SYSTEM_1_1, .handle = set_startup_mode},
+    {.type = 90, .before = SYSTEM_1_1, .handle = modules_json, .time_ms = MODULE_INFO_MS},
+    {.type = 90, .from = SYSTEM_1_1, .handle = modules, .time_ms = MODULE_INFO_MS},
     {.type = 100, .handle = diagnostics},
     {.type = 110, .before = SYSTEM_2_0, .handle = handle_set_antenna},
     {.type = 111, .before = SYSTEM_2_0, .handle = handle_get_antenna},
@@ -356,9 +382,9 @@ static const struct row rows[] = {
     {.type = 262, .before = SYSTEM_2_0, .handle = handle_write_section},
     {.type = 263, .before = SYSTEM_2_0, .handle = handle_clear_section},
     {.type = 264, .before = SYSTEM_2_0, .handle = handle_section_size},
-    {.type = 300, .from = SYSTEM_1_5},
-    {.type = 301, .from = SYSTEM_1_5},
-    {.type = 302, .from = SYSTEM_1_5},
+    {.type = 300, .from = SYSTEM_1_1},
+    {.type = 301, .from = SYSTEM_1_1},
+    {.type = 302, .from = SYSTEM_1_1},
 };
 
 static const struct row *find(const struct photon *photon, uint16_t type)
@@ -384,9 +410,23 @@ int32_t control_request_run(struct photon *photon, uint16_t type,
         return CONTROL_NOT_SUPPORTED;
     }
     if (row->restarts) {
-        return handler_restart_later(photon, row->restart);
+        return handler_announce_restart(photon, row->restart);
     }
     return row->handle != NULL ? row->handle(photon, request, reply) : row->answer;
+}
+
+bool control_request_makes_way(struct photon *photon, uint16_t type)
+{
+    const struct row *row = find(photon, type);
+
+    if (row == NULL || !row->makes_way || photon->system.part2.version < SYSTEM_1_3) {
+        return false;
+    }
+    listening_cancel_attempt(photon);
+    if (row->handle == start_listening) {
+        listening_enter(photon);
+    }
+    return true;
 }
 
 uint64_t control_request_time(const struct photon *photon, uint16_t type)

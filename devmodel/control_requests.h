@@ -1,7 +1,8 @@
 /*
  * What the running system does on a control request, by its type and the installed release. The
- * service protocol brings requests here; raw requests share the restarts. Source: device-os v1.5.0,
- * v2.2.0 system/src/control/, system_control_internal.cpp; 1.5.0 and 2.2.0 asked every request.
+ * service protocol brings requests here; raw requests share the restarts. Source: device-os
+ * v0.8.0-rc.10 to v2.3.1 system/src/control/, system_control_internal.cpp; 1.5.0 and 2.2.0 asked
+ * every request.
  */
 #ifndef PHOTON_CONTROL_REQUESTS_H
 #define PHOTON_CONTROL_REQUESTS_H
@@ -57,6 +58,8 @@ enum control_restart {
 
 /* What outlives one request. */
 struct control_session {
+    bool announced; /* the request under way ends in a restart */
+    enum control_restart announcement;
     enum control_restart restart; /* at TIMER_RESTART */
     struct {
         bool active;
@@ -69,11 +72,16 @@ struct control_session {
  * control_result. The CPU may be lost or reset afterwards. */
 int32_t control_request_run(struct photon *photon, uint16_t type,
                             const struct control_message *request, struct control_message *reply);
+/* A host has handed in a request without a payload. True when the USB interrupt itself has made way
+ * for it: the system's thread is free sooner. */
+bool control_request_makes_way(struct photon *photon, uint16_t type);
 /* How long the system works on a request beside its flash operations. */
 uint64_t control_request_time(const struct photon *photon, uint16_t type);
 
 /* The CPU restarts now. */
 void control_request_restart(struct photon *photon, enum control_restart restart);
+/* The host has taken the result of a request that announced this. The first one counts. */
+void control_request_restart_later(struct photon *photon, enum control_restart restart);
 /* TIMER_RESTART ran down: a request's answer had its second to leave. */
 void control_request_restart_due(struct photon *photon);
 

@@ -97,14 +97,25 @@ static void arm(struct photon *photon)
     const struct control_request *next = first_waiting(photon);
     uint64_t wait = WAKE_NS;
 
-    if (next == NULL) {
+    /* Before a restart that was announced the thread only waits for it. */
+    if (next == NULL || photon->timer[TIMER_RESTART] != BOARD_NEVER) {
         engine_stop_timer(photon, TIMER_CONTROL);
         return;
     }
     if (next->state == CONTROL_WAITS) {
         wait += control_request_time(photon, next->type);
     }
-    engine_set_timer(photon, TIMER_CONTROL, cpu_now(photon) + wait);
+    engine_set_timer(photon, TIMER_CONTROL, listening_thread_free(photon) + wait);
+}
+
+/* The host is done with a request. */
+static void finish(struct photon *photon, struct control_request *request)
+{
+    request->state = CONTROL_FREE;
+    if (request->restarts) {
+        control_request_restart_later(photon, request->restart);
+        arm(photon);
+    }
 }
 
 static void enqueue(struct photon *photon, struct control_request *request,
@@ -119,12 +130,16 @@ static void enqueue(struct photon *photon, struct control_request *request,
 
 static void run(struct photon *photon, struct control_request *request)
 {
+    struct control_session *session = &photon->system.session;
     struct control_message answer;
 
+    session->announced = false;
     request->result = control_request_run(photon, request->type, &request->message, &answer);
     request->message.size = request->result == CONTROL_OK ? answer.size : 0;
     memcpy(request->message.data, answer.data, request->message.size);
     request->moved = 0;
+    request->restarts = session->announced;
+    request->restart = session->announcement;
     request->state = CONTROL_DONE;
 }
 
@@ -179,9 +194,13 @@ static bool init(struct photon *photon, const struct usb_setup *setup)
     request->type = setup->index;
     request->size = setup->value;
     request->moved = 0;
+    request->restarts = false;
     request->message.size = 0;
     if (request->size == 0) {
         enqueue(photon, request, CONTROL_WAITS);
+        if (control_request_makes_way(photon, request->type)) {
+            arm(photon);
+        }
     } else if (request->size <= POOL_PAYLOAD_MAX) {
         request->state = CONTROL_RECEIVES;
     } else {
@@ -198,7 +217,7 @@ static void check_done(struct photon *photon, struct control_request *request)
         reply(photon, SERVICE_OK, FIELD_SIZE | FIELD_RESULT, request);
     } else {
         reply(photon, SERVICE_OK, FIELD_RESULT, request);
-        request->state = CONTROL_FREE;
+        finish(photon, request);
     }
 }
 
@@ -310,7 +329,7 @@ void control_service_sent(struct photon *photon)
     if (request != NULL) {
         request->moved = (uint16_t)(request->moved + setup->length);
         if (request->moved == request->message.size) {
-            request->state = CONTROL_FREE;
+            finish(photon, request);
         }
     }
 }
@@ -321,8 +340,8 @@ static bool reset(struct photon *photon, const struct usb_setup *setup)
     for (size_t i = 0; i < CONTROL_REQUESTS; i++) {
         struct control_request *request = &service_of(photon)->requests[i];
 
-        if (setup->index == 0 || request->id == setup->index) {
-            request->state = CONTROL_FREE;
+        if (request->state != CONTROL_FREE && (setup->index == 0 || request->id == setup->index)) {
+            finish(photon, request);
         }
     }
     reply_status(photon, SERVICE_OK);

@@ -32,6 +32,8 @@ struct control_request {
     uint16_t moved;  /* bytes of payload received or of reply fetched */
     uint32_t ticket; /* the system's thread takes the lowest first */
     int32_t result;
+    bool restarts; /* the board, once the host knows the result */
+    enum control_restart restart;
     struct control_message message; /* the payload, later the reply */
 };
 

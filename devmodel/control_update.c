@@ -119,7 +119,7 @@ int32_t handle_finish_update(struct photon *photon, const struct control_message
     }
     verdict = message.validate_only ? update_judge(photon) : update_finish(photon);
     if (verdict == UPDATE_OK && !message.validate_only) {
-        (void)handler_restart_later(photon, RESTART_UPDATED);
+        (void)handler_announce_restart(photon, RESTART_UPDATED);
     }
     return drop_update(photon, update_result(photon, verdict));
 }
