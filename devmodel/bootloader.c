@@ -450,7 +450,8 @@ static void refresh_flags(struct photon *photon)
             return;
         }
     }
-    if (flags->startup_mode != 0) {
+    if (flags->startup_mode != 0 &&
+        !(photon->boot.quirks->keeps_erased_startup_mode && flags->startup_mode == 0xFF)) {
         flags->startup_mode = 0;
         (void)settings_save_flags(photon);
     }

@@ -6,10 +6,11 @@
  * One row an image; `version` is the lowest module number that behaves so. The last row that fits
  * holds.
  *
- * v2: 0.4.0/0.4.1 (device-os v0.4.0). v3a is embedded in 0.4.2, v3b in 0.4.3/0.4.4, v4 in
- * 0.4.5-0.4.8-rc, v7 in 0.4.9-0.6.0, v11 in 0.6.1-0.6.4. v5 and v8 exist as sources only (v0.4.6,
- * v0.6.0); v9 and v10 are taken for v11. 101: v0.7.0. 501: v1.5.0. 1006: v2.2.0; 1003 and 1005 of
- * the same line share its row.
+ * v2: 0.4.0/0.4.1 (device-os v0.4.0); as in the field, where StartupMode stays 0xFF: the number 2
+ * is of 2015-03-03, the line that clears the flag of 2015-03-30. v3a is embedded in 0.4.2, v3b in
+ * 0.4.3/0.4.4, v4 in 0.4.5-0.4.8-rc, v7 in 0.4.9-0.6.0, v11 in 0.6.1-0.6.4. v5 and v8 exist as
+ * sources only (v0.4.6, v0.6.0); v9 and v10 are taken for v11. 101: v0.7.0. 501: v1.5.0. 1006:
+ * v2.2.0; 1003 and 1005 of the same line share its row.
  */
 static const struct bootloader_quirks rows[] = {
     {
@@ -38,6 +39,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = true,
         .safe_mode_request = false,
         .erase_by_length = true,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -72,6 +74,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = false,
         .erase_by_length = true,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -106,6 +109,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = false,
         .erase_by_length = true,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -140,6 +144,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = false,
         .erase_by_length = true,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -174,6 +179,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = true,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -208,6 +214,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -242,6 +249,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -276,6 +284,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = false,
         .dct_reresolved = false,
         .flags = FLAGS_IN_DCT,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_COPY_THEN_ZERO,
@@ -310,6 +319,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = true,
         .dct_reresolved = false,
         .flags = FLAGS_IN_BACKUP,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_MARK_THEN_COPY,
@@ -344,6 +354,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = true,
         .dct_reresolved = true,
         .flags = FLAGS_IN_BACKUP,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_MARK_THEN_COPY,
@@ -378,6 +389,7 @@ static const struct bootloader_quirks rows[] = {
         .dct_in_part2 = true,
         .dct_reresolved = true,
         .flags = FLAGS_IN_BACKUP,
+        .keeps_erased_startup_mode = false,
         .safe_mode_request = true,
         .erase_by_length = false,
         .pending = PENDING_COPY_THEN_MARK,

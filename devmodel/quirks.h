@@ -78,6 +78,7 @@ struct bootloader_quirks {
     bool dct_in_part2;   /* the driver is system-part2's */
     bool dct_reresolved; /* the driver is looked up again after a flash write to the system parts */
     enum system_flags_store flags;
+    bool keeps_erased_startup_mode; /* its number is older than that flag */
 
     /* Boot */
     bool safe_mode_request; /* understands backup register value 0x5AFE */

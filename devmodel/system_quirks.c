@@ -14,7 +14,7 @@ static const struct system_quirks rows[] = {
         .version = 1, /* 0.4.0 */
         .dct = {.format = DCT_FORMAT_SWAP, .blank_check = DCT_BLANK_HEADER_ONLY, .in_place = false},
         .flags = FLAGS_IN_DCT,
-        .safe_mode = SAFE_MODE_NONZERO,
+        .safe_mode = SAFE_MODE_BIT_NOT_ERASED,
         .protection = PROTECT_PARTS,
         .checks_system_modules = false,
         .updates_bootloader = false,

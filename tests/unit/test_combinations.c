@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devmodel/dct.h"
 #include "devmodel/factory.h"
 #include "devmodel/flash_map.h"
 #include "tests/unit/support_board.h"
@@ -312,6 +313,7 @@ static const struct row {
      1,
      {30, 30, 30, 30, NONE}},
     {"bootloader 1006", E_1_5_0, bootloader_1006, RUNS, 1, {30, 30, 30, 30, NONE}},
+    {"bootloader 2, StartupMode 0xFF", OLD, bootloader_2, SAFE_MODE, 1, {30, 30, 30, 30, NONE}},
     {"bootloader 2", NEW, bootloader_2, SAFE_MODE, 1, {28, 30, 26, 30, NONE}},
     {"bootloader damaged", OLD, bootloader_damaged, RUNS, 1, {28, 30, 30, 30, NONE}},
     {"bootloader damaged", NEW, bootloader_damaged, SAFE_MODE, 1, {28, 30, 30, 30, NONE}},
@@ -561,6 +563,52 @@ START_TEST(test_what_starts_with_which_modules)
 }
 END_TEST
 
+/* --- bootloader 2 leaves StartupMode as it is in new settings --- */
+
+static const struct dct_rules swapping = {.format = DCT_FORMAT_SWAP};
+
+static uint8_t startup_mode(struct board *board)
+{
+    uint8_t flags[19];
+
+    dct_read(photon_flash(board), &swapping, DCT_SYSTEM_FLAGS, flags, sizeof(flags));
+    ck_assert_mem_eq(flags, "\xC0\xAC\xDE\x1A", 4); /* written */
+    return flags[18];
+}
+
+/* 0.4.0 and 0.4.1 expect it (device-os v0.4.0 system/src/main.cpp); all later systems before 0.6
+ * take it for safe mode, until the bootloader that they bring has cleared it. */
+START_TEST(test_bootloader_2_keeps_an_erased_startup_mode)
+{
+    const struct era *era = &eras[_i];
+    struct board *board = client_board(era->release);
+
+    bootloader_2(photon_flash(board), era);
+    ck_assert_int_eq(start(board).outcome, SAFE_MODE);
+    ck_assert_uint_eq(startup_mode(board), 0xFF);
+    board->ops->power(board, false);
+    ck_assert_int_eq(start(board).outcome, RUNS);
+    ck_assert_uint_eq(startup_mode(board), 0);
+    board->ops->destroy(board);
+}
+END_TEST
+
+START_TEST(test_0_4_0_runs_with_an_erased_startup_mode)
+{
+    struct board *board = client_board("0.4.0");
+
+    ck_assert_int_eq(start(board).outcome, RUNS);
+    ck_assert_uint_eq(startup_mode(board), 0xFF);
+    board->ops->power(board, false);
+    ck_assert(flash_load(photon_flash(board),
+                         dct_application(photon_flash(board), &swapping) + DCT_SYSTEM_FLAGS + 18,
+                         "\1", 1));
+    ck_assert_int_eq(start(board).outcome, RUNS); /* cleared: that is no relic */
+    ck_assert_uint_eq(startup_mode(board), 0);
+    board->ops->destroy(board);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *suite = suite_create("combinations");
@@ -571,6 +619,10 @@ int main(int argc, char **argv)
     script_pick(argc, argv, ROWS * ERAS, &first, &end);
     tcase_set_timeout(table, 60);
     tcase_add_loop_test(table, test_what_starts_with_which_modules, first, end);
+    if (first == 0) {
+        tcase_add_loop_test(table, test_bootloader_2_keeps_an_erased_startup_mode, 0, 2);
+        tcase_add_test(table, test_0_4_0_runs_with_an_erased_startup_mode);
+    }
     suite_add_tcase(suite, table);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
