@@ -62,7 +62,10 @@ struct system_quirks {
     const char *manufacturer;
 
     /* Console */
-    bool mac_says_core;    /* `m` speaks of a "core" */
+    /* `m` speaks of a "core". It answers always: while a board listens, its radio is on. Some with
+     * 0.4.0 to 0.4.2 printed the first line and hung; what ailed them was never found
+     * (community.particle.io/t/13497). */
+    bool mac_says_core;
     bool ymodem_prompt;    /* `f` announces itself */
     bool ymodem_broken;    /* its stream is uninitialised, after `f` and after 28800 */
     bool json_braces;      /* `s` is a JSON object */
