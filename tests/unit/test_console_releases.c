@@ -123,6 +123,110 @@ START_TEST(test_from_0_7_on_a_password_must_fit_its_network)
 }
 END_TEST
 
+/* --- what a release knows, and that it swallows the rest --- */
+
+/* Keys in the order of the releases that brought them. */
+static const struct {
+    const char *release, *keys;
+} known[] = {
+    {"0.4.0", "fimswx"},     {"0.4.2", "fimswx"},      {"0.4.3", "fimswx"},
+    {"0.4.4", "fimswxv"},    {"0.4.9", "fimswxv"},     {"0.5.0", "fimswxvL"},
+    {"0.5.5", "fimswxvL"},   {"0.6.0", "fimswxvLcC"},  {"0.6.4", "fimswxvLcC"},
+    {"0.7.0", "fimswxvLcC"}, {"1.0.0", "fimswxvLcCd"}, {"2.3.1", "fimswxvLcCd"},
+};
+#define KNOWN (sizeof(known) / sizeof(known[0]))
+
+#define ID    "Your device id is 1f00a2000b47abcdef323032\r\n"
+
+/* SOH and STX begin a transfer wherever `L` is known. */
+static bool is_key(const char *keys, unsigned byte)
+{
+    return (byte != 0 && strchr(keys, (int)byte) != NULL) ||
+           ((byte == 1 || byte == 2) && strchr(keys, 'L') != NULL);
+}
+
+START_TEST(test_all_bytes_but_its_keys_are_swallowed)
+{
+    uint8_t bytes[256];
+    size_t count = 0;
+
+    near_networks(known[_i].release);
+    for (unsigned byte = 0; byte < sizeof(bytes); byte++) {
+        if (!is_key(known[_i].keys, byte)) {
+            bytes[count++] = (uint8_t)byte;
+        }
+    }
+    client_expect_bytes(&client, bytes, count, "", 0);
+    client_expect(&client, "i", ID);
+}
+END_TEST
+
+/* `x` says nothing, `L` resets, and `f` of 0.4.2 is broken. */
+START_TEST(test_each_of_its_keys_is_heard)
+{
+    for (const char *key = known[_i].keys; *key != '\0'; key++) {
+        bool broken = *key == 'f' && strcmp(known[_i].release, "0.4.3") < 0;
+
+        near_networks(known[_i].release);
+        client_send(&client, key, 1);
+        client_wait(&client, 2000);
+        if (*key == 'L') {
+            ck_assert(client.gone);
+        } else if (*key == 'x') {
+            ck_assert_uint_eq(client.length, 0);
+        } else if (broken) {
+            client_expect(&client, "i", "");
+        } else {
+            ck_assert_msg(client.length > 0, "%s says nothing to %c", known[_i].release, *key);
+        }
+        if (key[1] != '\0') {
+            teardown();
+        }
+    }
+}
+END_TEST
+
+/* --- the rate that asks for attention, while the board connects --- */
+
+static const struct {
+    const char *release;
+    bool listens; /* else it receives YMODEM */
+} rates[] = {
+    {"0.4.3", false}, {"0.4.4", false}, {"0.4.9", false}, {"0.5.0", true}, {"0.5.5", true},
+    {"0.6.0", true},  {"0.7.0", true},  {"1.0.0", true},  {"2.3.1", true},
+};
+#define RATES (sizeof(rates) / sizeof(rates[0]))
+
+START_TEST(test_28800_listens_from_0_5_on_and_receives_before)
+{
+    struct led led;
+
+    near_networks(rates[_i].release);
+    client_send(&client, "x", 1);
+    client_wait(&client, 10);
+    ck_assert_int_eq(client_set_rate(&client, 28800), TRANSFER_OK);
+    client_wait(&client, 20);
+    led = client.board->ops->led(client.board);
+    ck_assert_uint_eq(led.colour, rates[_i].listens ? 0x0000FF : 0xFF00FF);
+    ck_assert_int_eq(led.pattern, rates[_i].listens ? LED_TOGGLE : LED_SOLID);
+}
+END_TEST
+
+START_TEST(test_14400_means_dfu_in_every_release)
+{
+    uint32_t near[] = {14399, 14401, 28799, 9600, 0};
+
+    near_networks(rates[_i].release);
+    for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+        ck_assert_int_eq(client_set_rate(&client, near[i]), TRANSFER_OK);
+    }
+    client_expect(&client, "i", ID);
+    ck_assert_int_ne(client_set_rate(&client, 14400), TRANSFER_OK);
+    client_wait(&client, 3000);
+    ck_assert_uint_eq(client.board->ops->led(client.board).colour, 0xFFFF00);
+}
+END_TEST
+
 /* --- the pace of what is printed --- */
 
 static const struct {
@@ -160,6 +264,10 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, test_w_asks_what_its_release_asks, 0, DIALOGUES);
     tcase_add_loop_test(tests, test_from_0_7_on_a_password_must_fit_its_network, 0, PASSWORDS);
+    tcase_add_loop_test(tests, test_all_bytes_but_its_keys_are_swallowed, 0, KNOWN);
+    tcase_add_loop_test(tests, test_each_of_its_keys_is_heard, 0, KNOWN);
+    tcase_add_loop_test(tests, test_28800_listens_from_0_5_on_and_receives_before, 0, RATES);
+    tcase_add_loop_test(tests, test_14400_means_dfu_in_every_release, 0, RATES);
     tcase_add_loop_test(tests, test_text_takes_a_millisecond_a_character_up_to_0_6, 0, PACES);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
