@@ -127,6 +127,16 @@ static void user_damaged(struct flash *flash, const struct era *era)
     damage(flash, USER);
 }
 
+static void user_for_a_p1(struct flash *flash, const struct era *era)
+{
+    struct module_spec spec;
+
+    factory_spec(release_find(era->release), FACTORY_USER, support_sha256, &spec);
+    spec.info.platform = MAP_PLATFORM_P1;
+    ck_assert(module_build(&spec, image));
+    ck_assert(flash_load(flash, MAP_USER, image, spec.size));
+}
+
 static void user_missing(struct flash *flash, const struct era *era)
 {
     (void)era;
@@ -266,6 +276,7 @@ static const struct row {
      SAFE_MODE,
      1,
      {30, 30, 30, 26, NONE}},
+    {"application for a P1", ALL, user_for_a_p1, SAFE_MODE, 1, {30, 30, 30, 14, NONE}},
     {"application damaged", ALL, user_damaged, SAFE_MODE, 1, {30, 30, 30, 28, NONE}},
     {"application erased", ALL, user_missing, SAFE_MODE, 1, {30, 30, 30, NONE, NONE}},
     {"application zeroed", ALL, user_zeroed, SAFE_MODE, 1, {30, 30, 30, NONE, NONE}},
