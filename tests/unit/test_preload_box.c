@@ -2,6 +2,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -302,6 +303,62 @@ START_TEST(test_nonsense_in_the_box_closes_the_connection)
 }
 END_TEST
 
+/* --- processors --- */
+
+static uint32_t here(void)
+{
+    return (uint32_t)(sched_getcpu() + 1);
+}
+
+/* A transfer by the socket, from a client on a processor. */
+static void ask_from(struct boxed *boxed, uint32_t cpu)
+{
+    atomic_store(&boxed->box->client_cpu, cpu);
+    make_attended(boxed);
+}
+
+START_TEST(test_two_on_one_processor_do_not_wait_for_each_other)
+{
+    struct boxed boxed = open_boxed();
+
+    while (preload_server_expects(server)) {
+    }
+    for (int i = 0; i < 2; i++) {
+        ask_from(&boxed, here());
+        ck_assert(!preload_server_expects(server));
+        ck_assert_uint_eq(atomic_load(&boxed.box->attended), 0);
+    }
+    /* That was no wait in vain. */
+    ask_from(&boxed, here() + 1);
+    ck_assert(preload_server_expects(server));
+    ck_assert_uint_eq(atomic_load(&boxed.box->attended), 1);
+    ck_assert_uint_eq(atomic_load(&boxed.box->server_cpu), here());
+}
+END_TEST
+
+/* The scheduler may bring it back at once, but not always. */
+START_TEST(test_server_leaves_the_processor_of_its_client)
+{
+    struct boxed boxed = open_boxed();
+    cpu_set_t before, after;
+    unsigned left = 0;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int tries = 0; tries < 50 && left == 0; tries++) {
+        uint32_t cpu = here();
+        server->attention.left = 0;
+        for (int i = 0; i < 3; i++) {
+            ask_from(&boxed, cpu);
+            (void)preload_server_expects(server);
+        }
+        left += server->attention.left != 0 && here() != cpu;
+    }
+    ck_assert_uint_eq(left, CPU_COUNT(&before) > 1);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+    ck_assert(CPU_EQUAL(&before, &after));
+}
+END_TEST
+
 START_TEST(test_nobody_takes_the_memory_away)
 {
     struct boxed boxed = open_boxed();
@@ -329,6 +386,8 @@ int main(void)
     tcase_add_test(cases, test_calls_do_not_overtake_the_box);
     tcase_add_test(cases, test_unplugging_ends_what_came_by_the_box);
     tcase_add_test(cases, test_nonsense_in_the_box_closes_the_connection);
+    tcase_add_test(cases, test_two_on_one_processor_do_not_wait_for_each_other);
+    tcase_add_test(cases, test_server_leaves_the_processor_of_its_client);
     tcase_add_test(cases, test_nobody_takes_the_memory_away);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

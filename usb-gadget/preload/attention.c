@@ -1,4 +1,5 @@
 /* When the server stays awake: a client that has just been answered may ask again at once. */
+#include <sched.h>
 #include <time.h>
 
 #include "usb-gadget/preload/link.h"
@@ -6,6 +7,9 @@
 /* As long as the event loop takes to look at all sockets, where the next request may come as well.
  */
 #define GLANCE_NS UINT64_C(4000)
+/* Transfers in a row from the server's own processor that make it leave, and how often it may. */
+#define TOGETHER_MAX 3
+#define LEAVE_NS     (UINT64_C(2) * BOARD_NS_PER_MS)
 
 static uint64_t now_ns(void)
 {
@@ -19,6 +23,45 @@ static bool has_box(const struct connection *connection)
 {
     return connection != NULL && connection->box != NULL;
 }
+
+/* --- processors --- */
+
+/* The scheduler wakes either end on the processor of the other, which is about to sleep as a rule;
+ * but two that stay awake for each other need one each. */
+static void leave_processor(unsigned cpu)
+{
+    cpu_set_t allowed, others;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    others = allowed;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+        (void)sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+}
+
+/* Whether the client can work while the server waits awake. When it could not several times in a
+ * row, the server leaves. */
+static bool has_processor(struct attention *attention)
+{
+    struct preload_box *box = attention->asker->box;
+    int cpu = sched_getcpu();
+    bool together = cpu >= 0 && atomic_load_explicit(&box->client_cpu, memory_order_relaxed) ==
+                                    (uint32_t)cpu + 1;
+
+    atomic_store_explicit(&box->server_cpu, (uint32_t)(cpu + 1), memory_order_relaxed);
+    attention->together = together ? attention->together + 1 : 0;
+    if (attention->together >= TOGETHER_MAX && now_ns() - attention->left >= LEAVE_NS) {
+        attention->together = 0;
+        attention->left = now_ns();
+        leave_processor((unsigned)cpu);
+    }
+    return !together;
+}
+
+/* --- what is expected --- */
 
 void attention_to_call(struct preload_server *server)
 {
@@ -52,7 +95,8 @@ static void begin(struct attention *attention)
     if (attention->expecting != ATTENTION_NONE) {
         vigil_ended(&attention->vigils[attention->expecting], true);
     }
-    bool tries = vigil_tries(&attention->vigils[attention->asked]);
+    bool tries = (!has_box(attention->asker) || has_processor(attention)) &&
+                 vigil_tries(&attention->vigils[attention->asked]);
     attention->expecting = tries ? attention->asked : ATTENTION_NONE;
     attention->asked = ATTENTION_NONE;
     attention->until = now_ns() + VIGIL_NS;

@@ -30,6 +30,9 @@
 struct preload_box {
     _Atomic uint32_t turn;
     _Atomic uint32_t attended;
+    /* Processors plus one: where the client last asked, and where the server last answered. Two on
+     * one cannot stay awake for each other. */
+    _Atomic uint32_t client_cpu, server_cpu;
     struct preload_request request; /* a SUBMIT */
     struct preload_reply reply;
     uint8_t data[PRELOAD_DATA_MAX]; /* of the one or of the other */

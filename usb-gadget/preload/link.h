@@ -107,6 +107,8 @@ struct attention {
     enum attention_to expecting; /* its answer of then */
     uint64_t until;
     struct connection *asker; /* whose box the next transfer may be in, or NULL */
+    unsigned together;        /* transfers in a row that came from the server's processor */
+    uint64_t left;            /* when it last left a processor to a client */
 };
 
 struct preload_server {

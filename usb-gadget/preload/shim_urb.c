@@ -1,5 +1,6 @@
 /* Transfers that a program submits and reaps later. */
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -45,6 +46,18 @@ static void say(const struct shim_slot *slot, uint16_t operation)
     (void)raw(SYS_sendto, slot->urbs, &request, sizeof request, MSG_NOSIGNAL, NULL, 0);
 }
 
+/* Whether the server can work while this thread waits awake; it leaves when it finds that it
+ * cannot. */
+static bool has_cpu(const struct shim_slot *slot)
+{
+    if (slot->box == NULL) {
+        return true;
+    }
+    uint32_t cpu = (uint32_t)(sched_getcpu() + 1);
+    atomic_store_explicit(&slot->box->client_cpu, cpu, memory_order_relaxed);
+    return atomic_load_explicit(&slot->box->server_cpu, memory_order_relaxed) != cpu;
+}
+
 static bool is_attended(const struct shim_slot *slot)
 {
     return atomic_load(&slot->box->attended) != 0;
@@ -55,7 +68,8 @@ static bool is_attended(const struct shim_slot *slot)
 static bool fits_box(struct shim_slot *slot, const struct preload_request *request)
 {
     return slot->box != NULL && slot->in_flight == 0 && slot->waiting == 0 && !slot->watched &&
-           request->type == PRELOAD_CONTROL && is_attended(slot) && vigil_tries(&slot->vigil);
+           request->type == PRELOAD_CONTROL && is_attended(slot) && has_cpu(slot) &&
+           vigil_tries(&slot->vigil);
 }
 
 static void put_in_box(struct shim_slot *slot, const struct usbdevfs_urb *urb,
@@ -138,7 +152,7 @@ int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *u
     pthread_mutex_unlock(&slot->lock);
     if (boxed != 0) {
         await_box(slot, boxed);
-    } else if (result == 0 && alone && request.type == PRELOAD_CONTROL &&
+    } else if (result == 0 && alone && request.type == PRELOAD_CONTROL && has_cpu(slot) &&
                vigil_tries(&slot->vigil)) {
         await_reply(slot, fd);
     }
