@@ -112,6 +112,9 @@ struct board_ops {
      * waits for the flash, BOARD_NEVER when it hangs or has no power. NAKs end at that time or
      * never. */
     uint64_t (*ready_at)(const struct board *board);
+    /* Board time up to which the firmware lets time pass on purpose, as after each character that
+     * it prints, and serves USB meanwhile: now when it does not. NULL: it never does. */
+    uint64_t (*pauses_until)(const struct board *board);
 
     /* USB: is the pull-up on? Every off-to-on change is a new attach for the host and counts in
      * `attaches`. */

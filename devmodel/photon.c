@@ -112,6 +112,14 @@ static uint64_t photon_ready_at(const struct board *board)
     return photon->life == LIFE_DEAD ? BOARD_NEVER : board->now;
 }
 
+static uint64_t photon_pauses_until(const struct board *board)
+{
+    const struct photon *photon = photon_of_const(board);
+    uint64_t ends = photon->system.terminal.pause_ends;
+
+    return photon->life == LIFE_SYSTEM && ends > board->now ? ends : board->now;
+}
+
 static bool photon_attached(const struct board *board)
 {
     return photon_of_const(board)->usb.attached;
@@ -333,6 +341,7 @@ static const struct board_ops photon_ops = {
     .advance = photon_advance,
     .next_deadline = photon_next_deadline,
     .ready_at = photon_ready_at,
+    .pauses_until = photon_pauses_until,
     .attached = photon_attached,
     .bus_reset = photon_bus_reset,
     .setup = photon_setup,

@@ -112,17 +112,38 @@ static void follow(struct clock *clock, struct clock_port *port, uint64_t wall)
     port->board_at = port->port->board->now;
 }
 
+static bool pauses(const struct board *board)
+{
+    return board->ops->pauses_until && board->ops->pauses_until(board) > board->now;
+}
+
+/* What a host would wait for. A pause in which the board serves USB is no such thing in warp, where
+ * what comes next may be the client's. */
+static uint64_t wait_ends(const struct clock *clock, const struct board *board)
+{
+    uint64_t ready = board->ops->ready_at(board);
+    bool busy = ready > board->now;
+    return !busy && clock->mode == TIME_FAST && pauses(board) ? board->ops->pauses_until(board)
+                                                              : ready;
+}
+
+/* Time to jump over, or 0. */
+static uint64_t jump_of(const struct clock *clock, const struct clock_port *port)
+{
+    const struct board *board = port->port->board;
+    uint64_t end = clock->mode != TIME_REAL ? wait_ends(clock, board) : 0;
+    return end != BOARD_NEVER && end > board->now && end - board->now <= port->jumps
+               ? end - board->now
+               : 0;
+}
+
 /* Lets a busy board finish, again and again, as far as the ration goes. */
 static void jump(struct clock *clock, struct clock_port *port)
 {
     struct board *board = port->port->board;
-    while (clock->mode != TIME_REAL) {
-        uint64_t ready = board->ops->ready_at(board);
-        if (ready == BOARD_NEVER || ready <= board->now || ready - board->now > port->jumps) {
-            break;
-        }
-        port->jumps -= ready - board->now;
-        board_advance_to(board, ready);
+    for (uint64_t ns = jump_of(clock, port); ns > 0; ns = jump_of(clock, port)) {
+        port->jumps -= ns;
+        board_advance(board, ns);
     }
     port->board_at = board->now;
 }
@@ -195,6 +216,9 @@ static void bring_up(struct clock *clock, struct clock_port *port, uint64_t wall
     catch_up(port);
     if (clock->mode == TIME_WARP) {
         wait_out(clock, port, wall);
+    }
+    if (pauses(port->port->board) && jump_of(clock, port) > 0) {
+        touch(port); /* the host has made room for what is printed behind the pause */
     }
     due_queue_move(&clock->queue, &port->due, next_wall(clock, port));
 }

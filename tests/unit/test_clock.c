@@ -15,6 +15,7 @@
 struct fake {
     struct board board;
     uint64_t busy_until;
+    uint64_t pause; /* up to here it waits for time alone */
     uint64_t attach_at;
     uint64_t deadline; /* not 0: something that no host notices */
     uint64_t period;   /* not 0: busy again for so long whenever it was ready */
@@ -49,6 +50,12 @@ static uint64_t fake_ready_at(const struct board *board)
     return fake->busy_until > board->now ? fake->busy_until : board->now;
 }
 
+static uint64_t fake_pauses_until(const struct board *board)
+{
+    const struct fake *fake = (const struct fake *)board;
+    return fake->pause > board->now ? fake->pause : board->now;
+}
+
 static bool fake_attached(const struct board *board)
 {
     return ((const struct fake *)board)->on;
@@ -66,6 +73,7 @@ static const struct board_ops fake_ops = {
     .advance = fake_advance,
     .next_deadline = fake_next_deadline,
     .ready_at = fake_ready_at,
+    .pauses_until = fake_pauses_until,
     .attached = fake_attached,
     .in = fake_in,
 };
@@ -154,6 +162,16 @@ START_TEST(test_fast_jumps_over_a_busy_board)
     root_port_submit(&port, &bulk_in);
     ck_assert_uint_eq(completed, 1);
     ck_assert_uint_eq(fake.board.now, 1000 * MS);
+}
+END_TEST
+
+/* In warp the client may do something in the pause, and must always find the same. */
+START_TEST(test_only_fast_jumps_over_pauses)
+{
+    begin(_i);
+    fake.pause = 40 * MS;
+    clock_sync_all(&clock_);
+    ck_assert_uint_eq(fake.board.now, _i == TIME_FAST ? 40 * MS : 0);
 }
 END_TEST
 
@@ -454,6 +472,7 @@ int main(void)
                         TIME_FAST + 1);
     tcase_add_test(tests, test_real_waits_for_a_busy_board);
     tcase_add_test(tests, test_fast_jumps_over_a_busy_board);
+    tcase_add_loop_test(tests, test_only_fast_jumps_over_pauses, TIME_REAL, TIME_WARP + 1);
     tcase_add_test(tests, test_fast_jumps_over_a_boot);
     tcase_add_test(tests, test_fast_does_not_jump_to_an_idle_boards_timer);
     tcase_add_test(tests, test_after_a_jump_time_goes_on_at_its_pace);

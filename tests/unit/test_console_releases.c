@@ -238,6 +238,15 @@ static const struct {
 };
 #define PACES (sizeof(paces) / sizeof(paces[0]))
 
+/* For a clock that does not want to wait. */
+static bool pauses(const struct board *board)
+{
+    uint64_t until = board->ops->pauses_until(board);
+
+    ck_assert_uint_le(until, board->now + BOARD_NS_PER_MS);
+    return until > board->now;
+}
+
 START_TEST(test_text_takes_a_millisecond_a_character_up_to_0_6)
 {
     uint64_t start, least = paces[_i].slow ? 40 * BOARD_NS_PER_MS : 0;
@@ -246,7 +255,10 @@ START_TEST(test_text_takes_a_millisecond_a_character_up_to_0_6)
     near_networks(paces[_i].release);
     start = client.board->now;
     client_send(&client, "i", 1);
+    client_wait(&client, 10);
+    ck_assert_int_eq(pauses(client.board), paces[_i].slow);
     client_wait(&client, 200);
+    ck_assert(!pauses(client.board));
     ck_assert_uint_eq(client.length, 44);
     ck_assert_uint_ge(client.heard - start, least);
     ck_assert_uint_le(client.heard - start, most);
