@@ -8,7 +8,7 @@
 mkfifo events
 printf '#!/bin/sh\necho said\n' >script
 chmod +x script
-cp "$CLIENTS/forbid" static
+cp "$BUILD_DIR/tests/tools/forbid" static
 cp "$(type -P echo)" privileged
 chmod u+s privileged
 
