@@ -293,9 +293,11 @@ static struct usbdevfs_urb *reap_now(struct shim_slot *slot, int fd)
     }
     put_token(slot, fd);
     urb = slot->in_flight > 0 && slot->urbs >= 0 ? receive_urb(slot) : NULL;
+    if (urb != NULL) {
+        slot->token = true; /* it ended in between, perhaps before the token was back */
+    }
     if (urb != NULL && slot->in_flight > 0) {
-        /* It ended in between; others may have too, and nothing would wake the program. */
-        say(slot, PRELOAD_DRAIN);
+        say(slot, PRELOAD_DRAIN); /* others may have, too, and nothing would wake the program */
     }
     return urb;
 }
