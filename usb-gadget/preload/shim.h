@@ -109,6 +109,7 @@ struct shim_slot {
     bool leaving;             /* a transfer was lost: the server is about to hang up */
     unsigned in_flight;       /* submitted and not yet reaped */
     unsigned waiting;         /* threads that sleep in REAPURB */
+    _Atomic unsigned looking; /* threads that look into the box */
     bool token;               /* in the visible socket, for all we know */
     bool watched;             /* by an epoll set, which must see each change */
     bool owes;                /* the token is not there, but must be when the program polls */

@@ -104,6 +104,7 @@ static void after_fork_in_child(void)
         close_urbs(slot);
         slot->in_flight = 0;
         slot->waiting = 0;
+        slot->looking = 0;
         for (size_t j = 0; j < SHIM_CALLS; j++) {
             shim_close_hidden(slot->calls[j]);
             slot->calls[j] = -1;
@@ -210,7 +211,7 @@ static bool is_reached(const struct shim_slot *slot)
  * descriptor of a handle was closed, or the device is gone. */
 static bool may_be_closed(const struct shim_slot *slot)
 {
-    if (slot->kind == SHIM_FREE || slot->inode == 0) {
+    if (slot->kind == SHIM_FREE || slot->inode == 0 || slot->looking > 0) {
         return false; /* without an inode it is just being made */
     }
     return slot->kind == SHIM_MONITOR || slot->gone || (slot->urbs < 0 && slot->calls[0] < 0) ||

@@ -144,6 +144,7 @@ int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *u
     } else if (fits_box(slot, &request)) {
         put_in_box(slot, urb, &request);
         boxed = slot->turn;
+        slot->looking++;
     } else {
         result = send_urb(slot, urb, &request);
     }
@@ -152,6 +153,7 @@ int shim_urb_submit(struct shim_slot *slot, int fd, const struct usbdevfs_urb *u
     pthread_mutex_unlock(&slot->lock);
     if (boxed != 0) {
         await_box(slot, boxed);
+        slot->looking--;
     } else if (result == 0 && alone && request.type == PRELOAD_CONTROL && has_cpu(slot) &&
                vigil_tries(&slot->vigil)) {
         await_reply(slot, fd);
