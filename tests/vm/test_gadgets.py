@@ -16,6 +16,7 @@ GET_STATUS = "a1 03 0000 0000 0006"
 # The same, and two downloads, for the host of ours.
 ASK_STATUS, DOWNLOAD, DOWNLOAD_NEXT = "a1:3:0:6", "21:1:0:5", "21:1:1:5"
 SET_ALTERNATE = "01 0b 0001 0000 0000"
+TRIES = 5
 
 
 def mount_gadgetfs(guest):
@@ -84,8 +85,14 @@ def test_gadgetfs_carries_two_alternates_and_no_endpoints():
         said = guest.run("dfu-util", "-l").text()
         for alternate, name in ((0, "@Internal Flash"), (1, "@DCT Flash")):
             holds(said, f'alt={alternate}, name="{name}')
-        guest.run("dfu-util", "-a", "1", "-s", "0:8", "-U", "/tmp/x")
-        equal((status_of(guest, SET_ALTERNATE), status_of(guest, GET_STATUS)), (0, 0))
+        # What the probe reads late is lost, on a busy machine now and then.
+        found = None
+        for _ in range(TRIES):
+            guest.run("dfu-util", "-a", "1", "-s", "0:8", "-U", "/tmp/x")
+            found = status_of(guest, SET_ALTERNATE), status_of(guest, GET_STATUS)
+            if found == (0, 0):
+                break
+        equal(found, (0, 0))
 
 
 def test_gadgetfs_can_stall_and_can_let_a_host_wait():
