@@ -34,11 +34,21 @@ vphoton new photon --release 2.2.0 --id $id
 run vphoton run -d photon -- sh -c 'vphoton ctl unplug && particle-3.0.0 device doctor'
 expect_text 'Connect a Particle device to a USB port and run the command again.'
 
+# visit VERSION RELEASE: with a board of that release.
+visit() {
+    rm -rf photon backup_* ./*_rsa_new* key
+    vphoton new photon --release "$2" --id $id
+    doctor "$1"
+}
+
 for case in '2.16.0 2.2.0' '3.0.0 1.5.0'; do
     read -r version release <<<"$case"
-    rm -rf photon backup_* ./*_rsa_new* key
-    vphoton new photon --release "$release" --id $id
-    doctor "$version"
+    visit "$version" "$release"
+    # A board that leaves the bus just while it looks is one that it may not open, it thinks, and it
+    # asks for rules of udev. Whoever sees that begins anew.
+    if grep -q 'missing the permissions' out; then
+        visit "$version" "$release"
+    fi
     expect_status 0
     expect_text 'The Doctor has restored your device!'
     flash_holds photon 0x08000000 "$FIRMWARE/bootloader-2.2.0.bin"
